@@ -1,0 +1,33 @@
+"""dinomm's registries: children of mmpretrain's, scope ``dinomm``.
+
+With ``default_scope = 'dinomm'`` a config finds dinomm's, mmpretrain's and mmengine's types by
+their bare names. mmdet finds ``dinomm.X`` because each registry is also added to mmengine's root:
+a registry looks a foreign scope up among the root's direct children only.
+"""
+
+from mmengine.registry import Registry
+from mmpretrain import registry as mmpretrain
+
+LOCATIONS = ['dinomm.models', 'dinomm.datasets', 'dinomm.engine', 'dinomm.evaluation']
+
+
+def _child(parent: Registry) -> Registry:
+    registry = Registry(parent.name, parent=parent, scope='dinomm', locations=LOCATIONS)
+    root = parent.parent
+    assert root is not None
+    # Private, and without a public twin: tested in a fresh process by tests/test_registry.py.
+    root._add_child(registry)
+    return registry
+
+
+DATASETS = _child(mmpretrain.DATASETS)
+DATA_SAMPLERS = _child(mmpretrain.DATA_SAMPLERS)
+TRANSFORMS = _child(mmpretrain.TRANSFORMS)
+MODELS = _child(mmpretrain.MODELS)
+HOOKS = _child(mmpretrain.HOOKS)
+LOOPS = _child(mmpretrain.LOOPS)
+METRICS = _child(mmpretrain.METRICS)
+OPTIMIZERS = _child(mmpretrain.OPTIMIZERS)
+OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmpretrain.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(mmpretrain.PARAM_SCHEDULERS)
