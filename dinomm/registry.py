@@ -5,6 +5,8 @@ their bare names. mmdet finds ``dinomm.X`` because each registry is also added t
 a registry looks a foreign scope up among the root's direct children only.
 """
 
+from importlib import import_module
+
 from mmengine.registry import Registry
 from mmpretrain import registry as mmpretrain
 
@@ -31,3 +33,6 @@ OPTIMIZERS = _child(mmpretrain.OPTIMIZERS)
 OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS)
 OPTIM_WRAPPER_CONSTRUCTORS = _child(mmpretrain.OPTIM_WRAPPER_CONSTRUCTORS)
 PARAM_SCHEDULERS = _child(mmpretrain.PARAM_SCHEDULERS)
+
+# Whoever builds from these registries also loads weights without executing them.
+import_module('dinomm.checkpoints')

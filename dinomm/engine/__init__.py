@@ -1,0 +1,16 @@
+"""What the Runner runs: loop, hooks, optimizer wrappers, schedules."""
+
+from . import schedulers  # noqa: F401
+from .hooks import IntervalRuntimeInfoHook, OptimizerStepHook, TeacherEMAHook
+from .loops import ResumableEpochLoop
+from .optimizers import DINOAmpOptimWrapper, DINOOptimWrapper, TwoGroupConstructor
+
+__all__ = [
+    'DINOAmpOptimWrapper',
+    'DINOOptimWrapper',
+    'IntervalRuntimeInfoHook',
+    'OptimizerStepHook',
+    'ResumableEpochLoop',
+    'TeacherEMAHook',
+    'TwoGroupConstructor',
+]

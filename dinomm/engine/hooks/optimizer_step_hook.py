@@ -1,0 +1,59 @@
+"""Everything that moves once an optimizer step, moved there."""
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import ParamSchedulerHook
+from mmengine.model import is_model_wrapper
+
+from dinomm.registry import HOOKS
+
+
+def step_seed(seed: int, iteration: int, rank: int) -> int:
+    """The seed of the model's randomness (drop path, masks) in an iteration on a rank."""
+    return int(np.random.SeedSequence((seed, iteration, rank)).generate_state(1)[0])
+
+
+@HOOKS.register_module()
+class OptimizerStepHook(ParamSchedulerHook):
+    """Steps schedulers, centres, temperatures and freezing by performed optimizer steps.
+
+    Stands in the place of mmengine's ``param_scheduler`` default hook, which steps with every
+    micro-batch. Before each iteration it seeds torch from (seed, iteration, rank), so that a
+    resumed run needs no random state.
+    """
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Seeds torch and tells model and optimizer wrapper the epoch."""
+        torch.manual_seed(step_seed(runner.seed, runner.iter, get_rank()))
+        wrapper = runner.optim_wrapper
+        steps_per_epoch = len(runner.train_dataloader) / wrapper.accumulative_counts
+        epoch = int(wrapper.steps / steps_per_epoch + 1e-9)
+        wrapper.start_epoch(epoch)
+        _unwrapped(runner).start_epoch(epoch)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """At the end of an accumulation window, moves what the step moved or skipped."""
+        wrapper = runner.optim_wrapper
+        if not wrapper.should_update():
+            return
+        _unwrapped(runner).finish_step(wrapper.stepped)
+        if wrapper.stepped:
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Dates a checkpoint written inside an accumulation window back to its beginning.
+
+        Nothing that is saved has moved since then, so the resumed run repeats the micro-batches
+        of the window and is exact.
+        """
+        wrapper = runner.optim_wrapper
+        if wrapper.should_update():
+            return
+        meta = checkpoint['meta']
+        meta['iter'] -= wrapper.inner_count % wrapper.accumulative_counts
+        meta['epoch'] = meta['iter'] // len(runner.train_dataloader)
+
+
+def _unwrapped(runner):
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

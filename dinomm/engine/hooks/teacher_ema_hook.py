@@ -1,0 +1,153 @@
+"""The teacher: an exponential moving average of the student, which gives the targets."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from dinomm.checkpoints import Coverage, compare_weights
+from dinomm.engine.schedules import cosine
+from dinomm.registry import HOOKS
+
+STUDENT_PREFIX = 'module.'
+
+
+def copy_as_teacher(student: Any) -> Any:
+    """A frozen copy that shares no storage and drops nothing; in training mode, as published."""
+    teacher = copy.deepcopy(student).requires_grad_(False)
+    for module in teacher.modules():
+        if isinstance(module, _DropoutNd):
+            module.p = 0.0
+        for name in ('drop_prob', 'attn_drop'):  # drop path and attention dropout as plain numbers
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    return teacher
+
+
+@HOOKS.register_module()
+class TeacherEMAHook(Hook):
+    """Keeps the teacher: teacher <- m teacher + (1 - m) student after every performed step.
+
+    m goes in half a cosine from ``momentum`` to ``end_momentum`` over the optimizer steps of the
+    run (DINO, section 3.1). Parameters alone are averaged; batch norm keeps its own statistics,
+    and the centres, which live in the student's heads, are copied.
+
+    A checkpoint has mmengine's EMA form: ``state_dict`` is the teacher, ``ema_state_dict`` the
+    student (keys with ``module.``). ``load_from`` such a file gives each network its own weights;
+    any other file gives both the same.
+
+    Args:
+        momentum: m at the first step.
+        end_momentum: m at the end.
+        allow_missing: Prefixes of names that ``load_from`` need not bring, e.g. 'heads.'.
+        allow_unexpected: Prefixes of names in the file that may be left unused.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        momentum: float = 0.996,
+        end_momentum: float = 1.0,
+        allow_missing: Sequence[str] = (),
+        allow_unexpected: Sequence[str] = (),
+    ):
+        for key, value in (('momentum', momentum), ('end_momentum', end_momentum)):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f'TeacherEMAHook.{key} is {value}: expected the share of the teacher that '
+                    'stays, from 0 to 1 (0.996 as published; mmengine counts the complement)'
+                )
+        self.momentum = momentum
+        self.end_momentum = end_momentum
+        self.allow_missing = tuple(allow_missing)
+        self.allow_unexpected = tuple(allow_unexpected)
+        self.student: Any = None
+        self.teacher: Any = None
+        self._loaded_teacher: dict | None = None
+
+    def momentum_at(self, step: int, num_steps: int) -> float:
+        """m of a step, counted from 0."""
+        return cosine(self.momentum, self.end_momentum, step, num_steps)
+
+    def before_train(self, runner) -> None:
+        """Builds the teacher from the initialised or loaded student, then compiles both."""
+        self.student = _unwrapped(runner.model)
+        self.teacher = copy_as_teacher(self.student)
+        if self._loaded_teacher is not None:
+            self.teacher.load_state_dict(self._loaded_teacher, strict=False)
+            self._loaded_teacher = None
+        self.student.attach_teacher(self.teacher)
+        self.student.compile_networks()
+        self._pairs = list(self.teacher.parameters()), list(self.student.parameters())
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Averages after a performed optimizer step and only then."""
+        wrapper = runner.optim_wrapper
+        if not wrapper.stepped:
+            return
+        num_steps = math.ceil(runner.max_iters / wrapper.accumulative_counts)
+        momentum = self.momentum_at(wrapper.steps - 1, num_steps)
+        get_ema_multi_avg_fn(momentum)(*self._pairs, None)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """``state_dict`` becomes the teacher's, the student goes into ``ema_state_dict``."""
+        student = checkpoint['state_dict']
+        for name, head in self.student.heads.items():
+            self.teacher.heads[name].centering.load_state_dict(head.centering.state_dict())
+        checkpoint['ema_state_dict'] = {
+            STUDENT_PREFIX + name: tensor for name, tensor in student.items()
+        }
+        checkpoint['ema_state_dict']['steps'] = torch.tensor(runner.optim_wrapper.steps)
+        checkpoint['state_dict'] = {
+            name: tensor.detach().cpu() for name, tensor in self.teacher.state_dict().items()
+        }
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Hands each network its weights; an incomplete load is an error.
+
+        Raises:
+            ValueError: The file lacks weights of this model, or holds others.
+        """
+        model = _unwrapped(runner.model)
+        if not isinstance(runner.optim_wrapper, OptimWrapper):
+            self._check_evaluated(runner, model, checkpoint['state_dict'])
+            return
+        teacher_state = checkpoint['state_dict']
+        if 'ema_state_dict' in checkpoint:
+            checkpoint['state_dict'] = {
+                name.removeprefix(STUDENT_PREFIX): tensor
+                for name, tensor in checkpoint['ema_state_dict'].items()
+                if name.startswith(STUDENT_PREFIX)
+            }
+            self._loaded_teacher = dict(teacher_state)
+        elif runner._resume:
+            raise ValueError(
+                'the checkpoint holds no student (ema_state_dict), so the run cannot be resumed '
+                'from it: start a new one with --cfg-options load_from=FILE'
+            )
+        coverage = compare_weights(model.state_dict(), checkpoint['state_dict'])
+        allowed = ((), ()) if runner._resume else (self.allow_missing, self.allow_unexpected)
+        self._report(runner, coverage, *allowed)
+
+    def _check_evaluated(self, runner, model: nn.Module, state: dict) -> None:
+        """Evaluation needs the backbone whole; what the file says of heads does not matter."""
+        backbone = {k: v for k, v in model.state_dict().items() if k.startswith('backbone.')}
+        coverage = compare_weights(backbone, state)
+        self._report(runner, coverage, (), [n for n in state if not n.startswith('backbone.')])
+
+    def _report(self, runner, coverage: Coverage, missing, unexpected) -> None:
+        runner.logger.info(f'checkpoint against model: {coverage.summary()}')
+        coverage.require(missing, unexpected)
+
+
+def _unwrapped(model: Any) -> Any:
+    return model.module if is_model_wrapper(model) else model

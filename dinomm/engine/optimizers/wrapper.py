@@ -1,0 +1,187 @@
+"""The optimizer's step as DINO takes it, in float32 and under autocast."""
+
+from contextlib import contextmanager
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from dinomm.registry import OPTIM_WRAPPERS
+
+
+def clip_each(grads: list[Tensor], max_norm: float) -> None:
+    """Scales each gradient to a norm of at most ``max_norm``, on its own and in place.
+
+    DINO clips per parameter, not by the norm of all.
+    """
+    norms = torch._foreach_norm(grads)
+    factors = torch.stack(norms).add_(1e-6).reciprocal_().mul_(max_norm).clamp_(max=1.0)
+    torch._foreach_mul_(grads, list(factors.unbind()))
+
+
+@OPTIM_WRAPPERS.register_module()
+class DINOOptimWrapper(OptimWrapper):
+    """mmengine's wrapper with per-parameter clipping, a frozen last layer and a count of steps.
+
+    ``steps`` counts the performed optimizer steps. Everything that moves with training (schedules,
+    teacher, centre) moves by it: micro-batches of an accumulated step do not count, nor does a
+    step that a loss scaler skips.
+
+    Args:
+        optimizer: A torch optimizer.
+        clip_grad: ``dict(max_norm=3.0, per_parameter=True)``; ``per_parameter=False`` clips by
+            the global norm.
+        freeze_last_layer: Epochs, from the start, in which the parameters of a group marked
+            ``last_layer`` are not touched: their gradient is skipped, so that weight decay and
+            moments stay as they are too.
+        accumulative_counts: Micro-batches an optimizer step.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        clip_grad: dict | None = None,
+        freeze_last_layer: int = 0,
+        accumulative_counts: int = 1,
+    ):
+        super().__init__(optimizer, accumulative_counts=accumulative_counts)
+        self.max_norm, self.clip_per_parameter = _parse_clip_grad(clip_grad)
+        self.freeze_last_layer = freeze_last_layer
+        self.last_layer: list[nn.Parameter] = []
+        self.last_layer_frozen = False
+        self.steps = 0
+        self.stepped = False
+        optimizer.register_step_post_hook(self._count_step)
+
+    @property
+    def accumulative_counts(self) -> int:
+        """Micro-batches an optimizer step."""
+        return self._accumulative_counts
+
+    def start_epoch(self, epoch: int) -> None:
+        """Sets whether the last layer is frozen in an epoch (counted from 0)."""
+        self.last_layer_frozen = epoch < self.freeze_last_layer
+
+    def update_params(self, loss: Tensor, step_kwargs=None, zero_kwargs=None) -> None:
+        """Backward, and a step if the window is full; ``stepped`` tells if one was performed."""
+        self.stepped = False
+        super().update_params(loss, step_kwargs, zero_kwargs)
+
+    def step(self, **kwargs) -> None:
+        """Freezes, clips and steps."""
+        self._prepare_gradients()
+        self.optimizer.step(**kwargs)
+
+    def state_dict(self) -> dict:
+        """The optimizer's state and the number of performed steps."""
+        return {**super().state_dict(), 'performed_steps': self.steps}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Takes what :meth:`state_dict` gave."""
+        state_dict = dict(state_dict)
+        self.steps = state_dict.pop('performed_steps', 0)
+        super().load_state_dict(state_dict)
+
+    def _count_step(self, *_) -> None:
+        self.steps += 1
+        self.stepped = True
+
+    def _prepare_gradients(self) -> None:
+        if self.last_layer_frozen:
+            for parameter in self.last_layer:
+                parameter.grad = None
+        if self.max_norm is None:
+            return
+        parameters = [
+            p
+            for group in self.optimizer.param_groups
+            for p in group['params']
+            if p.grad is not None
+        ]
+        if not self.clip_per_parameter:
+            nn.utils.clip_grad_norm_(parameters, self.max_norm)
+        elif parameters:
+            clip_each([p.grad for p in parameters], self.max_norm)
+
+
+@OPTIM_WRAPPERS.register_module()
+class DINOAmpOptimWrapper(DINOOptimWrapper):
+    """The same under autocast: bfloat16 anywhere, float16 with a loss scaler on a GPU.
+
+    Args:
+        dtype: 'bfloat16' or 'float16'.
+        loss_scale: Initial scale of the dynamic loss scaler of float16.
+        kwargs: Of :class:`DINOOptimWrapper`.
+    """
+
+    def __init__(self, dtype: str = 'bfloat16', loss_scale: float = 65536.0, **kwargs):
+        super().__init__(**kwargs)
+        if dtype not in ('bfloat16', 'float16'):
+            raise ValueError(f"optim_wrapper.dtype is {dtype!r}: expected 'bfloat16' or 'float16'")
+        self.device_type = self.optimizer.param_groups[0]['params'][0].device.type
+        self.dtype = getattr(torch, dtype)
+        self.loss_scaler = None
+        if dtype == 'float16':
+            self.loss_scaler = self._build_scaler(loss_scale)
+
+    def _build_scaler(self, loss_scale: float) -> torch.amp.GradScaler:
+        if self.device_type != 'cuda':
+            raise ValueError(
+                f'float16 training needs a CUDA GPU, the model is on {self.device_type}: use '
+                '--amp bfloat16'
+            )
+        if self.optimizer.defaults.get('fused'):
+            raise ValueError(
+                'a fused optimizer hides which steps the float16 loss scaler skips: set '
+                'optim_wrapper.optimizer.fused=False'
+            )
+        return torch.amp.GradScaler('cuda', init_scale=loss_scale)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module):
+        """Autocast, and no gradient exchange inside an accumulation window."""
+        with super().optim_context(model), torch.autocast(self.device_type, self.dtype):
+            yield
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """Backward of the scaled loss."""
+        scaled = loss if self.loss_scaler is None else self.loss_scaler.scale(loss)
+        super().backward(scaled, **kwargs)
+
+    def step(self, **kwargs) -> None:
+        """Unscales, freezes, clips; the step is skipped if a gradient is not finite."""
+        if self.loss_scaler is None:
+            super().step(**kwargs)
+            return
+        self.loss_scaler.unscale_(self.optimizer)
+        self._prepare_gradients()
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update()
+
+    def state_dict(self) -> dict:
+        """As the base class, with the scaler's state."""
+        state = super().state_dict()
+        if self.loss_scaler is not None:
+            state['loss_scaler'] = self.loss_scaler.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Takes what :meth:`state_dict` gave, also of a run without a scaler."""
+        state_dict = dict(state_dict)
+        scaler_state = state_dict.pop('loss_scaler', None)
+        if scaler_state and self.loss_scaler is not None:
+            self.loss_scaler.load_state_dict(scaler_state)
+        super().load_state_dict(state_dict)
+
+
+def _parse_clip_grad(clip_grad: dict | None) -> tuple[float | None, bool]:
+    if clip_grad is None:
+        return None, True
+    options = {'per_parameter': True, **clip_grad}
+    max_norm, per_parameter = options.pop('max_norm', None), options.pop('per_parameter')
+    if options or not isinstance(max_norm, int | float) or max_norm <= 0:
+        raise ValueError(
+            f'optim_wrapper.clip_grad is {dict(clip_grad)}: expected dict(max_norm=3.0, '
+            'per_parameter=True) with max_norm above 0, or None'
+        )
+    return float(max_norm), bool(per_parameter)

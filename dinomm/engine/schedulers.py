@@ -1,0 +1,33 @@
+"""mmengine's and mmpretrain's parameter schedulers, with epochs counted in optimizer steps.
+
+``convert_to_iter_based`` turns epochs into iterations by the length of the loader. An iteration
+is a micro-batch; these schedulers are stepped once per optimizer step (``OptimizerStepHook``), so
+under gradient accumulation an epoch has fewer of them. Names and arguments are unchanged.
+"""
+
+from mmpretrain import registry as mmpretrain
+
+from dinomm.registry import PARAM_SCHEDULERS
+
+
+class _CountedInOptimizerSteps:
+    """Mixin before a scheduler of mmengine's."""
+
+    @classmethod
+    def build_iter_from_epoch(cls, *args, optimizer, epoch_length, **kwargs):
+        """As the base class, ``epoch_length`` micro-batches taken as optimizer steps."""
+        steps = epoch_length / getattr(optimizer, 'accumulative_counts', 1)
+        build = super().build_iter_from_epoch  # type: ignore[misc]
+        return build(*args, optimizer=optimizer, epoch_length=steps, **kwargs)
+
+
+def _register_all() -> None:
+    inherited = mmpretrain.PARAM_SCHEDULERS
+    inherited.import_from_location()
+    for registry in (inherited.parent, inherited):
+        for name, scheduler in registry.module_dict.items():
+            counted = type(name, (_CountedInOptimizerSteps, scheduler), {'__module__': __name__})
+            PARAM_SCHEDULERS.register_module(name=name, module=counted, force=True)
+
+
+_register_all()

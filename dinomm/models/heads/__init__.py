@@ -1,0 +1,5 @@
+"""Heads: one objective each."""
+
+from .dino_head import DINOHead
+
+__all__ = ['DINOHead']

@@ -1,0 +1,109 @@
+"""What a backbone says about an image, in one form for every family.
+
+``encode`` runs a backbone and gives :class:`Tokens`. One small adapter a family; a backbone of no
+known family is an error, never a guess.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmpretrain.models.backbones import TIMMBackbone, VisionTransformer
+from torch import Tensor, nn
+
+
+class Tokens(NamedTuple):
+    """Features of N images of one size.
+
+    Attributes:
+        view: (N, C), one vector an image: class token, or mean of the map.
+        region: (N, T, C), the T = h * w regions, row-major: patch tokens, or cells of the map.
+        grid: (h, w).
+    """
+
+    view: Tensor
+    region: Tensor
+    grid: tuple[int, int]
+
+
+def encode(backbone: nn.Module, images: Tensor) -> Tokens:
+    """Runs ``backbone`` on (N, 3, H, W) images of one size.
+
+    Raises:
+        ValueError: The backbone's output has no form that is known here.
+    """
+    output = backbone(images)
+    last = output[-1] if isinstance(output, list | tuple) else output
+    height, width = images.shape[-2:]
+    if isinstance(backbone, VisionTransformer):
+        return _vit_tokens(backbone, last, height, width)
+    if isinstance(backbone, TIMMBackbone):
+        return _timm_tokens(backbone.timm_model, last, height, width)
+    if last.ndim == 4:
+        return _map_tokens(last)
+    raise ValueError(
+        f'model.backbone of type {type(backbone).__name__} gives a tensor of shape '
+        f'{tuple(last.shape)}: expected a map (N, C, h, w). Set its out_type or out_indices so '
+        'that the last output is the feature map'
+    )
+
+
+def width_of(backbone: nn.Module) -> int | None:
+    """The feature width C where the backbone states it, else None."""
+    if isinstance(backbone, TIMMBackbone):
+        return getattr(backbone.timm_model, 'num_features', None)
+    for name in ('embed_dims', 'feat_dim'):
+        width = getattr(backbone, name, None)
+        # mmpretrain's Swin states the width of its first stage as embed_dims
+        if isinstance(width, int) and not hasattr(backbone, 'stages'):
+            return width
+    return None
+
+
+def _map_tokens(feature_map: Tensor) -> Tokens:
+    region = feature_map.flatten(2).transpose(1, 2)
+    height, width = feature_map.shape[-2:]
+    return Tokens(region.mean(1), region, (height, width))
+
+
+def _sequence_tokens(sequence: Tensor, prefix: int, grid: tuple[int, int]) -> Tokens:
+    region = sequence[:, prefix:]
+    view = sequence[:, 0] if prefix else region.mean(1)
+    return Tokens(view, region, grid)
+
+
+def _vit_tokens(backbone: VisionTransformer, last: Tensor, height: int, width: int) -> Tokens:
+    if backbone.out_type != 'raw':
+        raise ValueError(
+            f"model.backbone.out_type is {backbone.out_type!r}: set it to 'raw', so that class "
+            'token and patch tokens are both given'
+        )
+    patch = backbone.patch_embed.projection.stride
+    grid = (-(-height // patch[0]), -(-width // patch[1]))
+    return _sequence_tokens(last, backbone.num_extra_tokens, grid)
+
+
+def _timm_tokens(model: nn.Module, last: Tensor, height: int, width: int) -> Tokens:
+    if last.ndim == 4:
+        if getattr(model, 'output_fmt', 'NCHW') == 'NHWC':
+            last = last.permute(0, 3, 1, 2)
+        return _map_tokens(last)
+    if last.ndim != 3:
+        raise ValueError(
+            f'timm model {type(model).__name__} gives a tensor of shape {tuple(last.shape)}: '
+            'expected tokens (N, L, C) or a map; choose another model.backbone.model_name'
+        )
+    prefix = getattr(model, 'num_prefix_tokens', int(hasattr(model, 'cls_token')))
+    tokens = last.shape[1] - prefix
+    rows = round((tokens * height / width) ** 0.5)
+    if rows == 0 or tokens % rows:
+        raise ValueError(
+            f'timm model {type(model).__name__} gives {tokens} tokens for an image of '
+            f'{height}x{width}, which are no grid; choose another model.backbone.model_name'
+        )
+    return _sequence_tokens(last, prefix, (rows, tokens // rows))
+
+
+def views(groups: Sequence[Tokens]) -> Tensor:
+    """View features of all groups: (sum N, C), in the groups' order."""
+    return torch.cat([tokens.view for tokens in groups])
