@@ -1,0 +1,1 @@
+"""Measurements that the docs quote, each against a stated alternative, in turns."""

@@ -1,0 +1,184 @@
+"""From a config file and the command line's options to a Runner.
+
+Nothing here imports torch before the config and the paths it names have been looked at, so that
+the commonest mistakes are answered at once.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from dinomm.config_check import check_config, nearest
+from dinomm.environment import check_environment
+
+PACKAGE = Path(__file__).parent
+USER_ERRORS = (ValueError, OSError, FloatingPointError, KeyError, RuntimeError, TypeError)
+
+
+def run_tool(main: Callable[[], Any]) -> int:
+    """Runs a tool's main function; an error that dinomm raised itself is printed as a sentence.
+
+    Other errors keep their traceback. Returns the exit status.
+    """
+    try:
+        check_environment()
+        main()
+        return 0
+    except USER_ERRORS as error:
+        raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+        if PACKAGE not in raised_in.parents:
+            raise
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+
+
+def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Reads a config file and applies ``--cfg-options``.
+
+    Raises:
+        ValueError: There is no such file (the nearest one is named), or it cannot be read.
+    """
+    file = Path(path)
+    if not file.is_file():
+        configs = (
+            [str(p) for p in Path('configs').rglob('*.py')] if Path('configs').is_dir() else []
+        )
+        near = nearest(path, configs)
+        hint = f'; did you mean {near}?' if near else ''
+        raise ValueError(f'config {path} does not exist{hint}')
+    try:
+        config = Config.fromfile(file)
+    except (SyntaxError, NameError, FileNotFoundError) as error:
+        raise ValueError(f'config {path} cannot be read: {error}') from None
+    config.merge_from_dict(options or {})
+    return config
+
+
+def set_work_dir(config: Config, path: str, work_dir: str | None) -> None:
+    """The directory of the run: the option, else the config's, else by the config's name."""
+    default = config.get('work_dir') or os.path.join('work_dirs', Path(path).stem)
+    config.work_dir = work_dir or default
+
+
+def set_data(config: Config, folder: str) -> None:
+    """Trains on a person's own folder, and validates on it by k-NN where it has labels.
+
+    ``folder/train`` and ``folder/val`` are used if both exist. Else the whole folder is trained
+    on; with two or more class folders a fifth of each is held out as queries of the k-NN (their
+    labels, not their pixels), without class folders there is no validation.
+
+    Raises:
+        ValueError: The folder does not exist.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise ValueError(f'--data {folder}: there is no such folder')
+    split = (root / 'train').is_dir() and (root / 'val').is_dir()
+    train, val = (root / 'train', root / 'val') if split else (root, root)
+    config.train_dataloader.dataset.root = str(train)
+    if config.get('val_cfg') is None:
+        return
+    if not split and not has_class_folders(root):
+        drop_validation(config)
+        return
+    parts = ('all', 'all') if split else ('train', 'val')
+    support, queries = config.val_cfg.support_dataloader.dataset, config.val_dataloader.dataset
+    for dataset, path, part in zip((support, queries), (train, val), parts, strict=True):
+        dataset.update(root=str(path), part=part, labels='folder')
+    if config.get('test_cfg') is not None:
+        config.test_dataloader = config.val_dataloader
+        config.test_cfg.support_dataloader = config.val_cfg.support_dataloader
+
+
+def has_class_folders(root: Path) -> bool:
+    """Whether the first level has two or more folders that are not hidden."""
+    return sum(p.is_dir() and not p.name.startswith('.') for p in root.iterdir()) > 1
+
+
+def drop_validation(config: Config) -> None:
+    """Leaves the k-NN validation out, and the best checkpoint by it."""
+    for part in ('dataloader', 'cfg', 'evaluator'):
+        config[f'val_{part}'] = None
+        config[f'test_{part}'] = None
+    config.default_hooks.checkpoint.pop('save_best', None)
+
+
+def set_amp(config: Config, dtype: str) -> None:
+    """Mixed precision: 'bfloat16' or 'float16'.
+
+    Raises:
+        ValueError: The config's wrapper has no twin for autocast.
+    """
+    wrapper = config.optim_wrapper
+    known = ('DINOOptimWrapper', 'DINOAmpOptimWrapper')
+    if wrapper.get('type', known[0]) not in known:
+        raise ValueError(
+            f'--amp needs optim_wrapper.type DINOOptimWrapper, the config has {wrapper.type!r}: '
+            'write the autocast of that wrapper into the config'
+        )
+    wrapper.update(type=known[1], dtype=dtype)
+    if dtype == 'float16':
+        wrapper.optimizer.fused = False
+
+
+def scale_lr(config: Config, num_processes: int) -> None:
+    """Linear rule: the learning rate times the effective batch over the config's base batch.
+
+    Raises:
+        ValueError: The config states no ``auto_scale_lr.base_batch_size``.
+    """
+    base = config.get('auto_scale_lr', {}).get('base_batch_size')
+    if not base:
+        raise ValueError(
+            '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the '
+            'batch that its learning rate is meant for'
+        )
+    wrapper = config.optim_wrapper
+    micro_batches = wrapper.get('accumulative_counts', 1)
+    batch = config.train_dataloader.batch_size * micro_batches * num_processes
+    wrapper.optimizer.lr *= batch / base
+
+
+def set_resume(config: Config, checkpoint: str) -> None:
+    """Resumes from a file, or from the newest of the work directory ('auto')."""
+    config.resume = True
+    config.load_from = None if checkpoint == 'auto' else checkpoint
+    if config.load_from and not Path(config.load_from).is_file():
+        raise ValueError(f'--resume {checkpoint}: there is no such file')
+
+
+def require_data(config: Config) -> None:
+    """Checks that the data the config names exist, before anything slow is imported.
+
+    Raises:
+        ValueError: A root does not exist.
+    """
+    for loader in ('train_dataloader', 'val_dataloader'):
+        root = (config.get(loader) or {}).get('dataset', {}).get('root')
+        if root is not None and not Path(root).expanduser().exists():
+            raise ValueError(
+                f'{loader}.dataset.root is {root}, which does not exist: give your own images '
+                f'with --data FOLDER'
+            )
+
+
+def build_runner(config: Config, launcher: str = 'none'):
+    """Checks the config and builds the Runner, with what CPU processes need.
+
+    Raises:
+        ValueError: Keys or types that do not exist, with the nearest that do.
+    """
+    config.launcher = launcher
+    from dinomm import registry  # noqa: F401
+    from dinomm.distributed import prepare_processes
+
+    check_config(config)
+    prepare_processes(config)
+    from mmengine.runner import Runner
+
+    return Runner.from_cfg(config)

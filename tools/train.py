@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Pretrains by a config: python tools/train.py CONFIG [--data FOLDER] [options]."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mmengine.config import DictAction
+
+from dinomm import launch
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/<config>)')
+    parser.add_argument('--data', metavar='FOLDER', help='folder of your own images')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='FILE',
+        help='go on from the newest checkpoint of the work directory, or from FILE',
+    )
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='bfloat16',
+        choices=['bfloat16', 'float16'],
+        help='mixed precision (bfloat16 if no type is given)',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate linearly with the effective batch size',
+    )
+    parser.add_argument('--no-validate', action='store_true', help='leave the k-NN validation out')
+    parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="override config keys: optim_wrapper.optimizer.lr=1e-3 model.heads.view.x='[1,2]'",
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes were started',
+    )
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(args: argparse.Namespace) -> None:
+    """Trains."""
+    config = launch.read_config(args.config, args.cfg_options)
+    launch.set_work_dir(config, args.config, args.work_dir)
+    if args.data:
+        launch.set_data(config, args.data)
+    if args.no_validate:
+        launch.drop_validation(config)
+    if args.amp:
+        launch.set_amp(config, args.amp)
+    if args.auto_scale_lr:
+        launch.scale_lr(config, int(os.environ.get('WORLD_SIZE', 1)))
+    if args.seed is not None:
+        config.randomness = {'seed': args.seed}
+    if args.resume:
+        launch.set_resume(config, args.resume)
+    launch.require_data(config)
+    launch.build_runner(config, args.launcher).train()
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(launch.run_tool(lambda: main(arguments)))
