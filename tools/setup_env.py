@@ -131,7 +131,9 @@ def clone_python() -> Path:
         made = run([sys.executable, '-m', 'venv', '--clear', folder])
         if made.returncode:
             report(made.stdout)
-            fail(f'Making {folder} failed, as said above.')
+            fail(
+                f'{folder} could not be made, as said above: check the free space and your rights.'
+            )
     return python
 
 
