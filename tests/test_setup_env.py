@@ -118,6 +118,20 @@ def test_further_extra_and_lost_package_are_installed(environment):
     setup_env.ensure_environment([])
     (call,) = environment.pip_calls()
     assert [word.split('>')[0] for word in call if word.startswith('onedl')] == ['onedl-mmpretrain']
+    environment.remove('matplotlib')
+    setup_env.ensure_environment([])
+    assert len(environment.pip_calls()) == 1
+
+
+def test_second_opencv_that_came_later_is_removed(environment, monkeypatch):
+    setup_env.ensure_environment([])
+    environment.add('opencv-python-headless', '5.0')
+    settled = []
+    monkeypatch.setattr(setup_env, 'settle_opencv', lambda *args: settled.append(args))
+    with pytest.raises(SystemExit, match='opencv-python 2.9 and opencv-python-headless 5.0'):
+        setup_env.ensure_environment([])
+    present = ['opencv-python', 'opencv-python-headless']
+    assert settled == [(environment.python, present, present)]
 
 
 def test_changed_requirement_file_is_installed_again(environment, monkeypatch):
