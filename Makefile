@@ -1,0 +1,32 @@
+# Each target first makes sure of an environment: the active one, else .venv in this folder.
+SHELL := /bin/bash
+.PHONY: quickstart setup test test-all results lint types clean
+
+in_env = @python="$$(python3 tools/setup_env.py $(1))" && "$$python"
+images = $(patsubst ~/%,$(HOME)/%,$(IMAGES))
+
+quickstart:
+	@python3 tools/quickstart.py $(if $(IMAGES),--images "$(images)")
+
+setup:
+	@python="$$(python3 tools/setup_env.py)" && echo "Ready: $$python"
+
+test:
+	$(call in_env,tests) -m pytest -m "not slow and not gpu"
+
+test-all:
+	$(call in_env,tests) -m pytest
+
+results:
+	$(call in_env) tools/results.py
+
+lint:
+	$(call in_env,tests) -m ruff check .
+	$(call in_env,tests) -m ruff format --check .
+
+types:
+	$(call in_env,tests) -m mypy
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find dinomm tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
