@@ -32,9 +32,11 @@ def check_augment(arrays: Arrays) -> Iterator[Result]:
         parts = key.split('/')
         if len(parts) == 3 and parts[2] == 'resized':
             picture, crop, _ = parts
-            box = tuple(int(value) for value in take(f'{picture}/{crop}/box_yxhw'))
+            y, x, height, width = take(f'{picture}/{crop}/box_yxhw').tolist()
             expected = take(key)
-            actual = resized_crop(take(f'{picture}/image'), box, expected.shape[:2])
+            actual = resized_crop(
+                take(f'{picture}/image'), (y, x, height, width), expected.shape[:2]
+            )
             yield from _differences(f'{picture}/{crop}', actual, expected, FINE)
         elif len(parts) == 4 and parts[3] == 'out':
             picture, crop, numbered, _ = parts

@@ -1,4 +1,4 @@
-"""Boxes and resampling of RGB uint8 pictures (H, W, 3); a box is (y, x, height, width) in pixels."""
+"""Boxes and resampling of RGB uint8 pictures; a box is (y, x, height, width) in pixels."""
 
 import math
 
