@@ -1,0 +1,203 @@
+"""A data set of image files, with or without labels."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from dinomm.registry import DATASETS, TRANSFORMS
+
+from .listing import PackedPaths, find_images, folder_labels, in_validation_part
+from .samplers import SampleKey
+from .transforms.loading import BrokenImageError
+
+
+@DATASETS.register_module()
+class ImageFiles(Dataset):
+    """Images of a folder or of a list file.
+
+    An image that cannot be decoded is named in the log once and replaced by the next good one,
+    the same in every run.
+
+    Args:
+        root: Folder (searched at any depth) or list file of ``path [label]`` lines. A label is
+            either an integer on every line, or a class name.
+        pipeline: Transforms; the first gets ``img_path``, ``sample_key`` and, where known,
+            ``gt_label``.
+        labels: ``'folder'`` takes the first folder of each relative path as its class. None: a
+            list file's labels if it has some, none for a folder.
+        classes: Names in the order of their numbers; the sorted names found by default. Give it
+            where two data sets must agree though one of them lacks a class.
+        part: ``'train'`` and ``'val'`` split the images in two by a hash of their relative paths.
+        val_fraction: Share of the images in the part ``'val'``.
+        data_root: Folder that a list file's paths are relative to; the file's own by default.
+        max_bad_images: So many unreadable images are tolerated in each process group of loader
+            workers that shares this data set.
+
+    Raises:
+        ValueError: Bad argument, nothing found, or labels that do not fit (see
+            :mod:`dinomm.datasets.listing`).
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        pipeline: Sequence[Any] = (),
+        labels: Literal['folder'] | None = None,
+        classes: Sequence[str] | None = None,
+        part: Literal['all', 'train', 'val'] = 'all',
+        val_fraction: float = 0.2,
+        data_root: str | Path | None = None,
+        max_bad_images: int = 100,
+    ) -> None:
+        if labels not in (None, 'folder'):
+            raise ValueError(f"ImageFiles.labels must be None or 'folder', but is {labels!r}")
+        listing = find_images(root, data_root)
+        numbers: np.ndarray | None = None
+        names: tuple[str, ...] | None = None
+        if labels == 'folder':
+            numbers, names = number_classes(folder_labels(listing.paths), classes, root)
+        elif listing.labels is not None:
+            are_numbers = all(label.isdecimal() for label in listing.labels)
+            number = check_numbers if are_numbers else number_classes
+            numbers, names = number(listing.labels, classes, root)
+        chosen = choose_part(listing.paths, part, val_fraction, root)
+
+        self.root = root
+        self.folder = listing.folder
+        self.paths = PackedPaths([listing.paths[i] for i in chosen])
+        self.labels = None if numbers is None else numbers[chosen]
+        self.max_bad_images = max_bad_images
+        self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
+        self._classes = names
+        # shared memory: all workers see what one of them found
+        self._bad = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
+
+    @property
+    def metainfo(self) -> dict[str, tuple[str, ...]]:
+        """``classes``, if they have names."""
+        return {} if self._classes is None else {'classes': self._classes}
+
+    @property
+    def bad_images(self) -> list[str]:
+        """Paths of the unreadable images that were met so far, by any worker."""
+        return [self.image_path(i) for i in self._bad.nonzero().flatten().tolist()]
+
+    def image_path(self, index: int) -> str:
+        """The file of an image."""
+        return str(self.folder / self.paths[index])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: SampleKey | int) -> Any:
+        """Runs the pipeline on one image.
+
+        Args:
+            key: A plain index stands for seed 0, epoch 0.
+
+        Raises:
+            RuntimeError: Too many images could not be read.
+        """
+        if not isinstance(key, SampleKey):
+            key = SampleKey(0, 0, int(key))
+        if not 0 <= key.index < len(self):
+            raise IndexError(f'image {key.index} of {len(self)}')
+        for step in range(len(self)):
+            index = (key.index + step) % len(self)
+            if self._bad[index]:
+                continue
+            try:
+                return self._sample(index, key)
+            except BrokenImageError as error:
+                self._note_bad(index, error)
+        raise RuntimeError(f'none of the {len(self)} images in {self.root} can be read')
+
+    def _sample(self, index: int, key: SampleKey) -> Any:
+        results: Any = {'img_path': self.image_path(index), 'sample_key': key}
+        if self.labels is not None:
+            results['gt_label'] = int(self.labels[index])
+        for transform in self.pipeline:
+            results = transform(results)
+        return results
+
+    def _note_bad(self, index: int, error: BrokenImageError) -> None:
+        self._bad[index] = True
+        print_log(
+            f'{error}; the next image takes its place', logger='current', level=logging.WARNING
+        )
+        bad = self.bad_images
+        if len(bad) > self.max_bad_images:
+            raise RuntimeError(
+                f'{len(bad)} of {len(self)} images in {self.root} cannot be read, among them '
+                f'{", ".join(bad[:5])}: repair or remove them, or raise max_bad_images '
+                f'({self.max_bad_images})'
+            ) from error
+
+
+def choose_part(
+    paths: Sequence[str], part: str, val_fraction: float, root: str | Path
+) -> np.ndarray:
+    """Indices of the images of a part, ascending.
+
+    Raises:
+        ValueError: Unknown part, a fraction outside (0, 1), or no image falls into the part.
+    """
+    if part == 'all':
+        return np.arange(len(paths))
+    if part not in ('train', 'val'):
+        raise ValueError(f"ImageFiles.part must be 'all', 'train' or 'val', but is {part!r}")
+    if not 0 < val_fraction < 1:
+        raise ValueError(f'ImageFiles.val_fraction must lie between 0 and 1, but is {val_fraction}')
+    in_val = np.array([in_validation_part(path, val_fraction) for path in paths])
+    chosen = np.flatnonzero(in_val == (part == 'val'))
+    if not len(chosen):
+        raise ValueError(
+            f'none of the {len(paths)} images in {root} falls into part={part!r} with '
+            f'val_fraction={val_fraction}: change the fraction or give more images'
+        )
+    return chosen
+
+
+def number_classes(
+    words: Sequence[str], classes: Sequence[str] | None, root: str | Path
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers class names by their place in ``classes``, by default all names sorted.
+
+    Raises:
+        ValueError: Fewer than two classes, or a name that is not among ``classes``.
+    """
+    names = tuple(sorted(set(words)) if classes is None else classes)
+    if len(names) < 2:
+        raise ValueError(
+            f'labels need at least 2 classes, but {root} has only {", ".join(names)!r}: give each '
+            'class a folder (or a name in the list), or leave the labels out'
+        )
+    number = {name: i for i, name in enumerate(names)}
+    for word in words:
+        if word not in number:
+            raise ValueError(f'class {word!r} of {root} is not among ImageFiles.classes {names}')
+    return np.array([number[word] for word in words]), names
+
+
+def check_numbers(
+    words: Sequence[str], classes: Sequence[str] | None, root: str | Path
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Reads labels that are numbers already; ``classes`` may name them.
+
+    Raises:
+        ValueError: A number without a name among ``classes``.
+    """
+    numbers = np.array([int(word) for word in words])
+    if classes is None:
+        return numbers, None
+    if numbers.max() >= len(classes):
+        raise ValueError(
+            f'label {numbers.max()} in {root} has no name: ImageFiles.classes has {len(classes)}'
+        )
+    return numbers, tuple(classes)
