@@ -167,6 +167,19 @@ def require_data(config: Config) -> None:
             )
 
 
+def require_test(config: Config) -> None:
+    """Checks that there is something to test with.
+
+    Raises:
+        ValueError: The config has no test loop, or the data have no labels.
+    """
+    if config.get('test_cfg') is None:
+        raise ValueError(
+            'there is nothing to test: k-NN needs a config with test_cfg and images in class '
+            'folders (FOLDER/<class>/...)'
+        )
+
+
 def build_runner(config: Config, launcher: str = 'none'):
     """Checks the config and builds the Runner, with what CPU processes need.
 

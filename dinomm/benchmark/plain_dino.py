@@ -54,9 +54,8 @@ class PlainStep:
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         plain = [p for n, p in named if n.endswith('.bias') or p.ndim == 1]
         decayed = [p for n, p in named if not (n.endswith('.bias') or p.ndim == 1)]
-        self.optimizer = torch.optim.AdamW(
-            [{'params': decayed}, {'params': plain, 'weight_decay': 0.0}], lr=lr, weight_decay=0.04
-        )
+        groups: list[dict] = [{'params': decayed}, {'params': plain, 'weight_decay': 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=0.04)
         self.center = torch.zeros(1, num_prototypes)
         self.max_norm = max_norm
 
