@@ -75,6 +75,7 @@ def test_old_torch(version):
     ('name', 'version', 'command'),
     [
         ('onedl-mmcv', '1.7.2', "'onedl-mmcv>=2.0,<3.0'"),
+        ('onedl-mmcv', '3', "'onedl-mmcv>=2.0,<3.0'"),
         ('onedl-mmcv', '3.0.0', "'onedl-mmcv>=2.0,<3.0'"),
         ('onedl-mmengine', '0.9.1', "'onedl-mmengine>=0.10,<1.0'"),
         ('onedl-mmpretrain', '1.1.1', "'onedl-mmpretrain>=1.2,<2.0'"),

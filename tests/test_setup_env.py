@@ -118,6 +118,20 @@ def test_further_extra_and_lost_package_are_installed(environment):
     setup_env.ensure_environment([])
     (call,) = environment.pip_calls()
     assert [word.split('>')[0] for word in call if word.startswith('onedl')] == ['onedl-mmpretrain']
+    environment.remove('matplotlib')
+    setup_env.ensure_environment([])
+    assert len(environment.pip_calls()) == 1
+
+
+def test_second_opencv_that_came_later_is_removed(environment, monkeypatch):
+    setup_env.ensure_environment([])
+    environment.add('opencv-python-headless', '5.0')
+    settled = []
+    monkeypatch.setattr(setup_env, 'settle_opencv', lambda *args: settled.append(args))
+    with pytest.raises(SystemExit, match=r'opencv-python 2\.3\.4 and opencv-python-headless 5\.0'):
+        setup_env.ensure_environment([])
+    present = ['opencv-python', 'opencv-python-headless']
+    assert settled == [(environment.python, present, present)]
 
 
 def test_changed_requirement_file_is_installed_again(environment, monkeypatch):
@@ -284,6 +298,12 @@ class OpenCV:
 def test_one_opencv_remains(monkeypatch, display, installed, earlier, expected):
     opencv = OpenCV(monkeypatch, dict.fromkeys(installed, '4.10.0'), display)
     assert opencv.settle(earlier) == {expected: '4.10.0'}
+
+
+def test_opencv_that_was_there_keeps_its_version(monkeypatch):
+    installed = {'opencv-python': '5.0.0', 'opencv-python-headless': '4.12.0'}
+    opencv = OpenCV(monkeypatch, installed, display=True)
+    assert opencv.settle(['opencv-python-headless']) == {'opencv-python-headless': '4.12.0'}
 
 
 def test_opencv_stays_if_the_headless_one_cannot_be_downloaded(monkeypatch):

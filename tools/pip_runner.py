@@ -35,7 +35,7 @@ def explain(output: str) -> str:
     missing = re.search(r'No matching distribution found for (\S+)', output)
     if missing:
         return (
-            f'pip finds no {missing.group(1)} for this Python and machine: check '
+            f'pip finds no {missing.group(1)} for this Python and machine: check the network and '
             '`pip config list`, or use a Python from 3.10 to 3.13.'
         )
     return 'pip failed, as said above: mend that and run this again.'

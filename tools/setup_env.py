@@ -162,6 +162,7 @@ def is_ready(environment: Environment, groups: list[str]) -> bool:
         and all(stamp.get(group) == fingerprint(group) for group in groups)
         and required <= environment.installed.keys()
         and not missing_libraries(environment.installed)
+        and len(installed_opencv(environment.installed)) < 2
     )
 
 

@@ -30,8 +30,12 @@ def settle_opencv(python: Path, present: list[str], earlier: list[str]) -> None:
 
 
 def replace_opencv(python: Path, present: list[str], chosen: str) -> None:
-    """Removes every OpenCV distribution and installs one, downloaded before anything goes."""
-    result = run([python, '-m', 'pip', 'show', present[0]])
+    """Removes every OpenCV distribution and installs one, downloaded before anything goes.
+
+    Its version stays as it was, or is that of the distribution it stands in for.
+    """
+    model = chosen if chosen in present else present[0]
+    result = run([python, '-m', 'pip', 'show', model])
     version = re.search(r'^Version: (\S+)', result.stdout, re.MULTILINE)
     requirement = f'{chosen}=={version.group(1)}' if version else chosen
     with tempfile.TemporaryDirectory() as folder:
