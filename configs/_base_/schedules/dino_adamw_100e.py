@@ -1,9 +1,8 @@
 """DINO's schedule, 100 epochs: AdamW, cosine rate and weight decay, counted in optimizer steps."""
 
-max_epochs = 100
 warmup_epochs = 10
 
-train_cfg = dict(type='ResumableEpochLoop', max_epochs=max_epochs, val_interval=10)
+train_cfg = dict(type='ResumableEpochLoop', max_epochs=100, val_interval=10)
 
 optim_wrapper = dict(
     type='DINOOptimWrapper',  # --amp exchanges it for DINOAmpOptimWrapper
@@ -16,6 +15,7 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(base_batch_size=512)
 
+# a schedule without an end goes to the end of the run: train_cfg.max_epochs
 param_scheduler = [
     # linear from 0 to the peak, both included, then half a cosine down to 1e-6
     dict(
@@ -30,7 +30,6 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min=1e-6,
         begin=warmup_epochs,
-        end=max_epochs,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
@@ -39,7 +38,6 @@ param_scheduler = [
         type='CosineAnnealingWeightDecay',
         eta_min=0.4,
         begin=0,
-        end=max_epochs,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
