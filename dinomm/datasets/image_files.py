@@ -36,8 +36,8 @@ class ImageFiles(Dataset):
         part: ``'train'`` and ``'val'`` split the images in two by a hash of their relative paths.
         val_fraction: Share of the images in the part ``'val'``.
         data_root: Folder that a list file's paths are relative to; the file's own by default.
-        max_bad_images: So many unreadable images are tolerated in each process group of loader
-            workers that shares this data set.
+        max_bad_images: So many unreadable images are tolerated, counted over all workers of a
+            training process.
 
     Raises:
         ValueError: Bad argument, nothing found, or labels that do not fit (see

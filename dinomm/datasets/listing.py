@@ -31,8 +31,8 @@ class PackedPaths(Sequence[str]):
         return len(self._ends) - 1
 
     def __getitem__(self, index):
-        start, end = self._ends[index], self._ends[index + 1]
-        return os.fsdecode(self._bytes[start:end].tobytes())
+        index = range(len(self))[index]
+        return os.fsdecode(self._bytes[self._ends[index] : self._ends[index + 1]].tobytes())
 
 
 def find_images(root: str | Path, data_root: str | Path | None = None) -> Listing:

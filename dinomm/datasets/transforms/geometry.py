@@ -55,6 +55,6 @@ def resized_crop(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.nda
     if (h, w) == size:
         return crop.copy()
     # a copy: torch wants writable memory, and the kernel a dense block
-    tensor = torch.from_numpy(np.array(crop)[None]).permute(0, 3, 1, 2)
+    tensor = torch.from_numpy(np.array(crop))[None].permute(0, 3, 1, 2)
     resized = interpolate(tensor, size, mode='bicubic', antialias=True, align_corners=False)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())

@@ -93,8 +93,7 @@ def color_jitter(picture: Picture, steps: Iterable[tuple[str, float]]) -> Pictur
 
 
 def _blend_with_grey(picture: Picture, grey: int, factor: float) -> Picture:
-    table = np.clip(grey + factor * (_LEVELS - grey), 0, 255).astype(np.uint8)
-    return cv2.LUT(picture, table)
+    return cv2.addWeighted(picture, factor, picture, 0, (1 - factor) * grey + _TRUNCATE)
 
 
 def _three(channel: np.ndarray) -> Picture:

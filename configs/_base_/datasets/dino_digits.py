@@ -1,0 +1,62 @@
+"""Views of 28x28 gray digits: 2 global crops of 32 and 4 local crops of 16 pixels.
+
+No flips (a flipped digit is another character) and no colours. A config that inherits this file
+changes single values in place:
+
+    _base_.train_dataloader.batch_size = 64
+    _base_.train_dataloader.dataset.pipeline[1].views[1].num = 6      # local crops
+"""
+
+# Names with two underscores are local to this file.
+__jitter = dict(prob=0.8, brightness=0.4, contrast=0.4)
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=1,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type='EpochSampler'),
+    collate_fn=dict(type='collate_views'),
+    dataset=dict(
+        type='ImageFiles',
+        root='data/digits/train',
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(
+                type='MultiCrop',
+                views=[
+                    dict(
+                        size=32,
+                        scale=(0.4, 1.0),
+                        num=2,
+                        jitter=__jitter,
+                        blur=dict(prob=0.5, radius=(0.1, 1.0)),
+                    ),
+                    dict(size=16, scale=(0.1, 0.4), num=4, jitter=__jitter),
+                ],
+            ),
+            dict(type='PackViews'),
+        ],
+    ),
+)
+
+__evaluated = dict(
+    type='ImageFiles',
+    labels='folder',
+    pipeline=[
+        dict(type='LoadImage'),
+        dict(type='CenterView', short_side=32, size=32),
+        dict(type='PackViews'),
+    ],
+)
+__evaluation = dict(
+    batch_size=256,
+    num_workers=1,
+    persistent_workers=True,
+    pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    collate_fn=dict(type='collate_views'),
+)
+support_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/train'))
+val_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/val'))

@@ -1,0 +1,109 @@
+import os
+import pickle
+
+import pytest
+
+from dinomm.datasets.listing import (
+    PackedPaths,
+    find_images,
+    folder_labels,
+    in_validation_part,
+    scan_folder,
+)
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_folder_is_searched_at_any_depth_and_sorted(tmp_path):
+    touch(tmp_path, 'b/x.JPEG', 'b/deep/er/y.png', 'a.webp', 'a/z.jpg', 'notes.txt', 'b/model.pth')
+    assert scan_folder(tmp_path) == ['a.webp', 'a/z.jpg', 'b/deep/er/y.png', 'b/x.JPEG']
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path):
+    touch(tmp_path, 'a.jpg', '.a.jpg', '.thumbnails/a.jpg', 'b/.cache/a.jpg')
+    assert scan_folder(tmp_path) == ['a.jpg']
+
+
+def test_links_are_followed_once(tmp_path):
+    touch(tmp_path, 'elsewhere/a.jpg')
+    data = tmp_path / 'data'
+    data.mkdir()
+    (data / 'cat').symlink_to(tmp_path / 'elsewhere', target_is_directory=True)
+    (tmp_path / 'elsewhere' / 'loop').symlink_to(data, target_is_directory=True)
+    assert scan_folder(data) == ['cat/a.jpg']
+
+
+def test_nothing_found_names_the_suffixes(tmp_path):
+    touch(tmp_path, 'a.txt')
+    with pytest.raises(ValueError, match=r'no images found in .*\.jpeg, \.jpg'):
+        find_images(tmp_path)
+
+
+def test_missing_or_wrong_root(tmp_path):
+    with pytest.raises(ValueError, match='nowhere does not exist'):
+        find_images(tmp_path / 'nowhere')
+    touch(tmp_path, 'images.zip')
+    with pytest.raises(ValueError, match='neither a folder of images nor a list file'):
+        find_images(tmp_path / 'images.zip')
+
+
+def write_list(folder, text, name='list.txt'):
+    (folder / name).write_text(text, encoding='utf-8')
+    return folder / name
+
+
+def test_list_without_labels(tmp_path):
+    touch(tmp_path, 'a.jpg')
+    listing = find_images(write_list(tmp_path, '# mine\na.jpg\n\nsub/my cat.PNG\n'))
+    assert listing == (tmp_path, ['a.jpg', 'sub/my cat.PNG'], None)
+
+
+def test_list_with_labels_and_data_root(tmp_path):
+    touch(tmp_path, 'images/a.jpg')
+    file = write_list(tmp_path, 'a.jpg 3\nmy cat.jpg\t12\n')
+    listing = find_images(file, data_root=tmp_path / 'images')
+    assert listing == (tmp_path / 'images', ['a.jpg', 'my cat.jpg'], ['3', '12'])
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('a.jpg 1\nb.doc 2\n', "line 2: expected .* found 'b.doc 2'"),
+        ('a.jpg 1\nb.jpg 2 3\n', 'line 2: expected'),
+        ('a.jpg\nb.jpg cat\n', 'line 2: has a label'),
+        ('a.jpg 0\nb.jpg\n', 'line 2: lacks a label'),
+        ('# nothing\n', 'lists no images'),
+        ('gone.jpg\n', 'gone.jpg does not exist.*set data_root'),
+    ],
+)
+def test_bad_lists(tmp_path, text, message):
+    touch(tmp_path, 'a.jpg')
+    with pytest.raises(ValueError, match=message):
+        find_images(write_list(tmp_path, text))
+
+
+def test_labels_are_the_first_folders():
+    assert folder_labels(['cat/a.jpg', 'dog/deep/b.jpg']) == ['cat', 'dog']
+    with pytest.raises(ValueError, match=r'b\.jpg is in none'):
+        folder_labels(['cat/a.jpg', 'b.jpg'])
+
+
+def test_parts_are_stable_and_of_the_size_asked_for():
+    paths = [f'cat/{i:05}.jpg' for i in range(5000)]
+    chosen = [path for path in paths if in_validation_part(path, 0.2)]
+    assert 900 < len(chosen) < 1100
+    # another fraction moves images in one direction only; and the hash never changes
+    assert set(chosen) <= {path for path in paths if in_validation_part(path, 0.3)}
+    assert [i for i in range(12) if in_validation_part(f'cat/{i}.jpg', 0.3)] == [0, 1, 3, 5, 8]
+
+
+def test_packed_paths_give_back_what_they_got():
+    paths = ['a.jpg', 'späte/日本 1.png', os.fsdecode(b'bad\xff.jpg'), '']
+    packed = pickle.loads(pickle.dumps(PackedPaths(paths)))
+    assert list(packed) == paths
+    assert packed[-2] == paths[-2]

@@ -1,0 +1,100 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from dinomm.datasets import EpochSampler, SampleKey, samplers
+
+
+def sampler_of(monkeypatch, rank, world_size, length=23, **kwargs):
+    monkeypatch.setattr(samplers, 'get_dist_info', lambda: (rank, world_size))
+    return EpochSampler(range(length), seed=5, **kwargs)
+
+
+def indices(sampler):
+    return [key.index for key in sampler]
+
+
+def test_an_epoch_is_a_permutation_with_keys():
+    sampler = EpochSampler(range(23), seed=5)
+    sampler.set_epoch(3)
+    keys = list(sampler)
+    assert sorted(key.index for key in keys) == list(range(23))
+    assert {(key.seed, key.epoch) for key in keys} == {(5, 3)}
+    assert all(type(value) is int for value in keys[0])
+    assert list(sampler) == keys
+
+
+def test_order_changes_with_epoch_and_seed():
+    first = indices(EpochSampler(range(50), seed=5))
+    later = EpochSampler(range(50), seed=5)
+    later.set_epoch(1)
+    other = indices(EpochSampler(range(50), seed=6))
+    assert first != list(range(50))
+    assert len({tuple(first), tuple(indices(later)), tuple(other)}) == 3
+
+
+def test_without_shuffling_the_order_stays():
+    sampler = EpochSampler(range(4), shuffle=False, seed=5)
+    sampler.set_epoch(2)
+    assert list(sampler) == [SampleKey(5, 2, i) for i in range(4)]
+
+
+@pytest.mark.parametrize('world_size', [2, 3, 4])
+def test_processes_share_the_global_batches_of_one(monkeypatch, world_size):
+    alone = indices(sampler_of(monkeypatch, 0, 1))
+    ranks = [indices(sampler_of(monkeypatch, r, world_size)) for r in range(world_size)]
+    assert {len(rank) for rank in ranks} == {23 // world_size}
+    per_rank = 2
+    for i in range(23 // world_size // per_rank):
+        together = [index for rank in ranks for index in rank[i * per_rank : (i + 1) * per_rank]]
+        size = per_rank * world_size
+        assert sorted(together) == sorted(alone[i * size : (i + 1) * size])
+
+
+def test_start_at_holds_for_one_iteration(monkeypatch):
+    sampler = sampler_of(monkeypatch, 1, 2)
+    whole = list(sampler)
+    sampler.start_at(4)
+    assert len(sampler) == len(whole) == 11
+    assert list(sampler) == whole[4:]
+    assert list(sampler) == whole
+    sampler.start_at(11)
+    assert list(sampler) == []
+
+
+def test_start_at_waits_for_the_first_sample():
+    # a DataLoader may ask for an iterator that it never reads
+    sampler = EpochSampler(range(6), shuffle=False, seed=0)
+    sampler.start_at(2)
+    iter(sampler)
+    assert [key.index for key in islice(sampler, 1)] == [2]
+
+
+@pytest.mark.parametrize('position', [-1, 24])
+def test_start_outside_the_epoch(position):
+    with pytest.raises(ValueError, match=f'sample {position} of an epoch of 23'):
+        EpochSampler(range(23), seed=0).start_at(position)
+
+
+def test_seed_is_synchronised_when_it_is_not_given(monkeypatch):
+    monkeypatch.setattr(samplers, 'sync_random_seed', lambda: 77)
+    assert next(iter(EpochSampler(range(3)))).seed == 77
+
+
+def test_bad_arguments(monkeypatch):
+    with pytest.raises(ValueError, match='2 images cannot be dealt out to 3 processes'):
+        sampler_of(monkeypatch, 0, 3, length=2)
+    with pytest.raises(ValueError, match='seed must not be negative'):
+        EpochSampler(range(3), seed=-1)
+
+
+def test_a_key_fixes_the_random_numbers():
+    draws = {
+        key: key.generator().random()
+        for key in (SampleKey(0, 0, 1), SampleKey(0, 1, 0), SampleKey(1, 0, 0), SampleKey(0, 0, 2))
+    }
+    assert len(set(draws.values())) == 4
+    for key, draw in draws.items():
+        assert draw == SampleKey(*key).generator().random()
+    assert isinstance(SampleKey(0, 0, 1).generator(), np.random.Generator)
