@@ -53,8 +53,8 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise ValueError(f'config {path} does not exist{hint}')
     try:
         config = Config.fromfile(file)
-    except (SyntaxError, NameError, FileNotFoundError) as error:
-        raise ValueError(f'config {path} cannot be read: {error}') from None
+    except Exception as error:  # a config is code: anything can go wrong in it
+        raise ValueError(f'config {path} cannot be read: {type(error).__name__}: {error}') from None
     config.merge_from_dict(options or {})
     return config
 

@@ -53,7 +53,8 @@ def compare_steps(size: StepSize, rounds: int, steps: int, show: Callable[[str],
     show(f'median   dinomm {seconds["dinomm"]:.2f} s, {peak["dinomm"]:.2f} GiB')
     show(f'median   plain  {seconds["plain"]:.2f} s, {peak["plain"]:.2f} GiB')
     speed = statistics.median(ratios)
-XX
+    memory = peak['dinomm'] / peak['plain']
+    show(f'dinomm is {speed:.2f} times as fast, with {memory:.2f} of the memory')
     phases = runs['dinomm'][-1]['phases']
     show("where dinomm's time goes:")
     for name, share in sorted(phases.items(), key=lambda item: -item[1]):

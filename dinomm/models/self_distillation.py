@@ -105,10 +105,11 @@ class SelfDistillation(BaseSelfSupervisor):
             data_samples: Unused: no label is looked at.
         """
         teacher = self.teacher
+        regions = any(head.uses_regions for head in self.heads.values())
         batch = len(inputs[0].images) // inputs[0].num_views
         with torch.no_grad():
-            teacher_tokens = teacher.extract_feat(self._global_views(inputs, batch))
-        student_tokens = self.extract_feat(inputs)
+            teacher_tokens = teacher.extract_feat(self._global_views(inputs, batch), regions)
+        student_tokens = self.extract_feat(inputs, regions)
         losses = {}
         for name, head in self.heads.items():
             teacher_head = teacher.heads[name]
@@ -141,9 +142,9 @@ class SelfDistillation(BaseSelfSupervisor):
 
     # ---- features
 
-    def extract_feat(self, inputs: list[ViewGroup]) -> list[Tokens]:
-        """Tokens of each group, one backbone pass a group."""
-        return [encode(self.backbone, group.images) for group in inputs]
+    def extract_feat(self, inputs: list[ViewGroup], regions: bool = True) -> list[Tokens]:
+        """Tokens of each group, one backbone pass a group; see :func:`encode` for ``regions``."""
+        return [encode(self.backbone, group.images, regions) for group in inputs]
 
     @torch.no_grad()
     def extract_view_features(self, data: dict) -> Tensor:
@@ -157,7 +158,7 @@ class SelfDistillation(BaseSelfSupervisor):
         training = [module for module in network.modules() if module.training]
         nn.Module.train(network, False)
         try:
-            return network.extract_feat(inputs)[0].view.float()
+            return network.extract_feat(inputs, regions=False)[0].view.float()
         finally:
             for module in training:
                 module.training = True

@@ -11,13 +11,16 @@ import torch
 from mmpretrain.models.backbones import TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 
+from .backbones import DINOVisionTransformer
+
 
 class Tokens(NamedTuple):
     """Features of N images of one size.
 
     Attributes:
         view: (N, C), one vector an image: class token, or mean of the map.
-        region: (N, T, C), the T = h * w regions, row-major: patch tokens, or cells of the map.
+        region: (N, T, C), the T = h * w regions, row-major: patch tokens, or cells of the map;
+            empty (N, 0, C) where they were not asked for and cost extra.
         grid: (h, w).
     """
 
@@ -26,13 +29,21 @@ class Tokens(NamedTuple):
     grid: tuple[int, int]
 
 
-def encode(backbone: nn.Module, images: Tensor) -> Tokens:
+def encode(backbone: nn.Module, images: Tensor, regions: bool = True) -> Tokens:
     """Runs ``backbone`` on (N, 3, H, W) images of one size.
+
+    Args:
+        backbone: Of a known family.
+        images: Normalised.
+        regions: Whether the region features are needed.
 
     Raises:
         ValueError: The backbone's output has no form that is known here.
     """
-    output = backbone(images)
+    if isinstance(backbone, DINOVisionTransformer) and not regions:
+        output = backbone(images, view_only=True)
+    else:
+        output = backbone(images)
     last = output[-1] if isinstance(output, list | tuple) else output
     height, width = images.shape[-2:]
     if isinstance(backbone, VisionTransformer):

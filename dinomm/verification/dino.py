@@ -79,11 +79,13 @@ def check_vit(arrays: Arrays) -> Iterator[Result]:
         images = torch.from_numpy(np.array(arrays[f'x_{size}']))
         with torch.no_grad():
             tokens = encode(backbone, images)
+            view = encode(backbone, images, regions=False).view
             before_last, last = backbone.last_blocks(images, 2)
             attention = backbone.last_attention(images)
         joined = torch.cat([tokens.view[:, None], tokens.region], dim=1)
         for name, actual in {
             'cls': tokens.view,
+            'cls (view alone)': view,
             'tokens': joined,
             'tokens (last_blocks)': last,
             'tokens_before_last': before_last,

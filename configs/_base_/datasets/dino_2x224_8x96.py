@@ -1,6 +1,6 @@
 """DINO's views (Caron et al. 2021): 2 global crops of 224 and 8 local crops of 96 pixels.
 
-k-NN validates with the images of `support_dataloader` as labelled neighbours. A config that
+k-NN validates with the images of `val_cfg.support_dataloader` as labelled neighbours. A config that
 inherits this file changes single values in place:
 
     _base_.train_dataloader.dataset.root = 'photos'
@@ -65,5 +65,12 @@ __evaluation = dict(
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     collate_fn=dict(type='collate_views'),
 )
-support_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/imagenet/train'))
+__support = dict(__evaluation, dataset=dict(__evaluated, root='data/imagenet/train'))
 val_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/imagenet/val'))
+
+val_cfg = dict(type='KNNLoop', support_dataloader=__support)
+val_evaluator = dict(type='KNNAccuracy', k=(10, 20, 100, 200), temperature=0.07)
+
+test_dataloader = val_dataloader
+test_cfg = val_cfg
+test_evaluator = val_evaluator

@@ -58,5 +58,12 @@ __evaluation = dict(
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     collate_fn=dict(type='collate_views'),
 )
-support_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/train'))
+__support = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/train'))
 val_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/val'))
+
+val_cfg = dict(type='KNNLoop', support_dataloader=__support)
+val_evaluator = dict(type='KNNAccuracy', k=(10, 20), temperature=0.07)
+
+test_dataloader = val_dataloader
+test_cfg = val_cfg
+test_evaluator = val_evaluator

@@ -71,14 +71,41 @@ class DINOVisionTransformer(VisionTransformer):
         tokens = torch.cat([self.cls_token.expand(len(images), -1, -1), patches], dim=1)
         return self.drop_after_pos(tokens + self.position_embedding(tuple(grid)))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Tokens (N, 1 + h * w, C) of each block in ``out_indices``; the last block's normed."""
-        return tuple(self._blocks(self.embed(images), self.out_indices, norm_all=False))
+    def forward(self, images: Tensor, view_only: bool = False) -> tuple[Tensor, ...]:
+        """Tokens (N, 1 + h * w, C) of each block in ``out_indices``; the last block's normed.
+
+        With ``view_only`` the class token alone, (N, 1, C): the last block then computes nothing
+        for the patches but their keys and values. Same numbers, a twelfth of a ViT-S saved.
+        """
+        tokens = self.embed(images)
+        if view_only:
+            return (self.ln1(self._last_block_of_view(tokens)),)
+        return tuple(self._blocks(tokens, self.out_indices, norm_all=False))
 
     def last_blocks(self, images: Tensor, num_blocks: int) -> list[Tensor]:
         """Tokens of the last ``num_blocks`` blocks, each through the final norm."""
         indices = range(len(self.layers) - num_blocks, len(self.layers))
         return self._blocks(self.embed(images), indices, norm_all=True)
+
+    def _last_block_of_view(self, tokens: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            tokens = layer(tokens)
+        layer = self.layers[-1]
+        attention, width = layer.attn, self.embed_dims
+        normed = layer.ln1(tokens)
+        weight, bias = attention.qkv.weight, attention.qkv.bias
+        bias_q, bias_kv = (None, None) if bias is None else (bias[:width], bias[width:])
+        query = F.linear(normed[:, :1], weight[:width], bias_q)
+        keys_values = F.linear(normed, weight[width:], bias_kv)
+        query = query.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+        keys, values = keys_values.unflatten(-1, (2, attention.num_heads, -1)).permute(
+            2, 0, 3, 1, 4
+        )
+        drop = attention.attn_drop if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, keys, values, dropout_p=drop)
+        mixed = attention.proj(mixed.transpose(1, 2).flatten(2))
+        view = tokens[:, :1] + attention.out_drop(attention.gamma1(attention.proj_drop(mixed)))
+        return layer.ffn(layer.ln2(view), identity=view)
 
     def last_attention(self, images: Tensor) -> Tensor:
         """Attention of the last block after the softmax, (N, heads, 1 + h * w, 1 + h * w)."""

@@ -56,6 +56,8 @@ class DINOHead(BaseModule):
         loss_weight: Factor of this head's loss.
     """
 
+    uses_regions = False
+
     def __init__(
         self,
         in_channels: int,

@@ -1,0 +1,51 @@
+"""DINO on 5,000 handwritten digits with a ViT of 0.5 M parameters: minutes on two CPU cores.
+
+Paper: Emerging Properties in Self-Supervised Vision Transformers, arXiv 2104.14294.
+Command: make quickstart
+Result: see the README.
+"""
+
+_base_ = [
+    '../_base_/models/dino_vit-small-p16.py',
+    '../_base_/datasets/dino_digits.py',
+    '../_base_/schedules/dino_adamw_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(
+        arch=dict(
+            _delete_=True, embed_dims=96, num_layers=4, num_heads=3, feedforward_channels=384
+        ),
+        img_size=32,
+        patch_size=8,  # 16 tokens
+        drop_path_rate=0.0,
+    ),
+    heads=dict(
+        view=dict(
+            in_channels=96,
+            hidden_channels=256,
+            bottleneck_channels=64,
+            num_prototypes=256,
+            batch_norm=True,
+            teacher_temp=0.02,
+        )
+    ),
+)
+
+train_dataloader = dict(batch_size=64)
+train_cfg = dict(max_epochs=8, val_interval=4)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+auto_scale_lr = dict(base_batch_size=64)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-9, end=2, by_epoch=True, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR', eta_min=1e-5, begin=2, by_epoch=True, convert_to_iter_based=True
+    ),
+    dict(type='CosineAnnealingWeightDecay', eta_min=0.4, by_epoch=True, convert_to_iter_based=True),
+]
+custom_hooks = [dict(type='TeacherEMAHook', momentum=0.99)]
+default_hooks = dict(
+    logger=dict(interval=31),
+    checkpoint=dict(interval=4, save_best='knn/top1_k20', rule='greater'),
+)
