@@ -1,0 +1,122 @@
+"""Keys that mmengine reads itself, before or beside the arguments of a class."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .signatures import accepted_arguments
+
+# Read from the config; the other top-level keys are the Runner's parameters.
+CONFIG_KEYS = {
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'strategy',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+}
+DEFAULT_HOOKS = {
+    'checkpoint',
+    'logger',
+    'param_scheduler',
+    'runtime_info',
+    'sampler_seed',
+    'timer',
+    'visualization',
+}
+PARAMWISE_KEYS = {
+    'bias_decay_mult',
+    'bias_lr_mult',
+    'bypass_duplicate',
+    'custom_keys',
+    'dcn_offset_lr_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'norm_decay_mult',
+}
+DATALOADER_KEYS = {'disable_subprocess_warning', 'num_batch_per_epoch'}
+OPTIM_WRAPPER_KEYS = {'constructor', 'paramwise_cfg'}
+KEYS_BY_PLACE = (
+    (r'\.policies(\.\d+)+$', {'magnitude_key', 'magnitude_range'}),
+    (r'\.vision_encoder$', {'pretrained'}),
+)
+FIXED_KEYS = {
+    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+}
+
+
+def runner_keys() -> set[str]:
+    """Top-level keys of a config that the Runner reads."""
+    from mmengine.runner import Runner
+
+    return (set(inspect.signature(Runner).parameters) | CONFIG_KEYS) - {'cfg'}
+
+
+def section_keys(path: str, section: Mapping) -> set[str] | None:
+    """Keys of a section that needs no ``type``; None if it is no such section.
+
+    Args:
+        path: Where it stands, as in 'val_cfg.support_dataloader'.
+        section: What stands there.
+    """
+    from mmengine import runner
+    from mmengine.optim import OptimWrapper
+    from torch.utils.data import DataLoader
+
+    if path in FIXED_KEYS:
+        return FIXED_KEYS[path]
+    if path == 'train_cfg':
+        of_epochs, of_iterations = map(
+            _parameters, (runner.EpochBasedTrainLoop, runner.IterBasedTrainLoop)
+        )
+        if 'by_epoch' not in section:  # required, says mmengine
+            return of_epochs | of_iterations | {'by_epoch'}
+        return (of_epochs if section['by_epoch'] else of_iterations) | {'by_epoch'}
+    if path == 'optim_wrapper' and 'optimizer' in section:
+        return _parameters(OptimWrapper) | OPTIM_WRAPPER_KEYS
+    if path.endswith('_dataloader') and 'dataset' in section:
+        return _parameters(DataLoader) | DATALOADER_KEYS
+    owners: dict[str, Callable[..., Any]] = {
+        'val_cfg': runner.ValLoop,
+        'test_cfg': runner.TestLoop,
+        'log_processor': runner.LogProcessor,
+        'randomness': runner.Runner.set_randomness,
+    }
+    return _parameters(owners[path]) if path in owners else None
+
+
+def framework_keys(path: str, target: Callable[..., Any]) -> set[str]:
+    """Keys that a library takes out of a config before a class gets its arguments.
+
+    Args:
+        path: Where the config stands.
+        target: The class that its ``type`` names.
+    """
+    from mmengine.hooks import Hook
+    from mmengine.model import BaseInit, PretrainedInit
+    from mmengine.optim import BaseOptimWrapper, _ParamScheduler
+    from torch import nn
+
+    taken: tuple[tuple[Any, set[str]], ...] = (
+        (Hook, {'priority'}),
+        (BaseOptimWrapper, OPTIM_WRAPPER_KEYS),
+        (_ParamScheduler, {'convert_to_iter_based'}),
+        ((BaseInit, PretrainedInit), {'name', 'override'}),
+        ((nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm), {'requires_grad'}),
+    )
+    keys = [keys for pattern, keys in KEYS_BY_PLACE if re.search(pattern, path)]
+    if inspect.isclass(target):
+        keys += [keys for owner, keys in taken if issubclass(target, owner)]
+    return set().union(*keys)
+
+
+def _parameters(target: Callable[..., Any]) -> set[str]:
+    return accepted_arguments(target) or set()
