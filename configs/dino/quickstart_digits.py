@@ -17,8 +17,8 @@ model = dict(
         arch=dict(
             _delete_=True, embed_dims=96, num_layers=4, num_heads=3, feedforward_channels=384
         ),
-        img_size=32,
-        patch_size=8,  # 16 tokens
+        img_size=28,
+        patch_size=7,  # 16 tokens
         drop_path_rate=0.0,
     ),
     heads=dict(
@@ -26,7 +26,7 @@ model = dict(
             in_channels=96,
             hidden_channels=256,
             bottleneck_channels=64,
-            num_prototypes=256,
+            num_prototypes=1024,
             batch_norm=True,
             teacher_temp=0.02,
         )

@@ -85,25 +85,24 @@ def test_an_epoch_can_be_entered_anywhere(class_folders, workers):
     ('name', 'sizes', 'evaluated'),
     [
         ('dino_2x224_8x96.py', [224] * 2 + [96] * 8, 224),
-        ('dino_digits.py', [32] * 2 + [16] * 4, 32),
+        ('dino_digits.py', [28] * 2 + [21] * 2, 28),
     ],
 )
 def test_base_configs_load(class_folders, name, sizes, evaluated):
     config = Config.fromfile(CONFIGS / name)
-    assert set(config) == {'train_dataloader', 'support_dataloader', 'val_dataloader'}
-    for key, expected in (
-        ('train_dataloader', sizes),
-        ('support_dataloader', [evaluated]),
-        ('val_dataloader', [evaluated]),
+    assert config.test_cfg == config.val_cfg
+    for loader, expected in (
+        (config.train_dataloader, sizes),
+        (config.val_cfg.support_dataloader, [evaluated]),
+        (config.val_dataloader, [evaluated]),
     ):
-        loader = config[key]
         loader.update(batch_size=2, num_workers=0, persistent_workers=False, pin_memory=False)
         loader.dataset.update(root=str(class_folders), type='dinomm.ImageFiles')
-        if key == 'train_dataloader':
+        if loader is config.train_dataloader:
             loader.sampler.type = 'dinomm.EpochSampler'
         (batch,) = islice(Runner.build_dataloader(loader, seed=0), 1)
         assert [view.shape[-1] for view in batch['inputs']] == expected
-        assert ('gt_label' in batch['data_samples'][0]) is (key != 'train_dataloader')
+        assert ('gt_label' in batch['data_samples'][0]) is (loader is not config.train_dataloader)
 
 
 def test_one_value_of_a_base_is_overridden_in_place(tmp_path):

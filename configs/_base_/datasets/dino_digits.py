@@ -1,4 +1,4 @@
-"""Views of 28x28 gray digits: 2 global crops of 32 and 4 local crops of 16 pixels.
+"""Views of 28x28 gray digits: 2 global crops of 28 and 2 local crops of 21 pixels.
 
 No flips (a flipped digit is another character) and no colours. A config that inherits this file
 changes single values in place:
@@ -27,13 +27,13 @@ train_dataloader = dict(
                 type='MultiCrop',
                 views=[
                     dict(
-                        size=32,
+                        size=28,
                         scale=(0.4, 1.0),
                         num=2,
                         jitter=__jitter,
                         blur=dict(prob=0.5, radius=(0.1, 1.0)),
                     ),
-                    dict(size=16, scale=(0.1, 0.4), num=4, jitter=__jitter),
+                    dict(size=21, scale=(0.2, 0.5), num=2, jitter=__jitter),
                 ],
             ),
             dict(type='PackViews'),
@@ -46,7 +46,7 @@ __evaluated = dict(
     labels='folder',
     pipeline=[
         dict(type='LoadImage'),
-        dict(type='CenterView', short_side=32, size=32),
+        dict(type='CenterView', short_side=28, size=28),
         dict(type='PackViews'),
     ],
 )
