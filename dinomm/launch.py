@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from dinomm.config_check import check_config, nearest
 from dinomm.environment import check_environment
+from dinomm.host_memory import keep_freed_memory
 
 PACKAGE = Path(__file__).parent
 USER_ERRORS = (ValueError, OSError, FloatingPointError, KeyError, RuntimeError, TypeError)
@@ -192,6 +193,7 @@ def build_runner(config: Config, launcher: str = 'none'):
 
     check_config(config)
     prepare_processes(config)
+    keep_freed_memory()
     from mmengine.runner import Runner
 
     return Runner.from_cfg(config)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dinomm import launch
 from dinomm.datasets.embedded import write_digits
@@ -22,6 +22,14 @@ ROWS = ('raw pixels', 'untrained network', 'pretrained teacher')
 PHOTO_STEPS, PHOTO_BATCH = 700, 32
 
 
+class Run(NamedTuple):
+    """A finished run: its directory, its config as it ran, its last checkpoint."""
+
+    directory: Path
+    config: Any
+    checkpoint: Path
+
+
 def main() -> None:
     """Parses arguments and runs the quick start."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,24 +38,36 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     started = time.perf_counter()
-    work_dir = Path(args.work_dir)
     if args.images:
-        config_file, options = PHOTOS_CONFIG, photo_options(Path(args.images).expanduser())
+        run = run_photos(Path(args.work_dir), args.seed, Path(args.images).expanduser())
     else:
-        write_digits(ROOT / 'data/digits')
-        config_file, options = DIGITS_CONFIG, ['--data', str(ROOT / 'data/digits')]
-    options += ['--seed', str(args.seed)]
-    checkpoint = pretrain(config_file, work_dir, options)
-    config = read_run(config_file, work_dir, options)
-    if config.get('val_cfg') is not None:
-        print_table(knn_rows(config, checkpoint), digits=not args.images)
-    pictures = draw(config, work_dir)
+        run = run_digits(Path(args.work_dir), args.seed)
+    if run.config.get('val_cfg') is not None:
+        print_table(knn_rows(run.config, run.checkpoint), digits=not args.images)
+    pictures = draw(run)
     minutes = (time.perf_counter() - started) / 60
     print(f'\nDone in {minutes:.1f} minutes.')
-    print(f'  checkpoint  {checkpoint}')
-    for name, path in pictures.items():
+    files = {'checkpoint': run.checkpoint, **pictures, 'log': run.directory / 'train.log'}
+    for name, path in files.items():
         print(f'  {name:<11} {path}')
-    print(f'  log         {work_dir / "train.log"}')
+
+
+def run_digits(work_dir: Path, seed: int) -> Run:
+    """Pretrains on the embedded digits."""
+    data = write_digits(ROOT / 'data/digits')
+    return pretrain(DIGITS_CONFIG, work_dir, ['--data', str(data), '--seed', str(seed)])
+
+
+def run_photos(work_dir: Path, seed: int, folder: Path) -> Run:
+    """Pretrains on a person's own folder."""
+    if not folder.is_dir():
+        raise ValueError(f'--images {folder}: there is no such folder')
+    return pretrain(PHOTOS_CONFIG, work_dir, ['--seed', str(seed), *photo_options(folder)])
+
+
+def uniform_loss(config: Any) -> float:
+    """ln K: the loss of an output that says nothing."""
+    return math.log(config.model.heads.view.num_prototypes)
 
 
 def photo_options(folder: Path) -> list[str]:
@@ -69,8 +89,8 @@ def photo_options(folder: Path) -> list[str]:
     ]
 
 
-def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Path:
-    """Runs ``tools/train.py`` with one line of progress; the path of the last checkpoint.
+def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Run:
+    """Runs ``tools/train.py`` and prints its progress, a line now and then.
 
     Raises:
         RuntimeError: Training failed.
@@ -99,7 +119,11 @@ def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Path:
     if process.wait():
         tail = log.read_text().splitlines()[-1]
         raise RuntimeError(f'training stopped: {tail} (the whole log is {log})')
-    return Path((work_dir / 'last_checkpoint').read_text().strip())
+    from mmengine.config import Config
+
+    checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
+    # mmengine writes the config as it ran into the work directory
+    return Run(work_dir, Config.fromfile(work_dir / config_file.name), checkpoint)
 
 
 def progress_of(line: str) -> str | None:
@@ -112,13 +136,6 @@ def progress_of(line: str) -> str | None:
         return '  '.join(parts)
     val = re.search(r'Epoch\(val\).*?knn/top1_k20: ([\d.]+)', line)
     return f'k-NN (k = 20) {float(val[1]):.1f} %' if val else None
-
-
-def read_run(config_file: Path, work_dir: Path, options: list[str]) -> Any:
-    """The config as the run saw it: mmengine writes it into the work directory."""
-    from mmengine.config import Config
-
-    return Config.fromfile(work_dir / config_file.name)
 
 
 def knn_rows(config: Any, checkpoint: Path, k: int = 20) -> dict[str, float]:
@@ -164,7 +181,7 @@ def print_table(rows: dict[str, float], digits: bool) -> None:
         )
 
 
-def draw(config: Any, work_dir: Path) -> dict[str, Path]:
+def draw(run: Run) -> dict[str, Path]:
     """Draws a sheet of crops and the curves of the run; name to path."""
     import numpy as np
     from PIL import Image
@@ -173,7 +190,7 @@ def draw(config: Any, work_dir: Path) -> dict[str, Path]:
     from dinomm.visualization.crops import crop_sheet
     from dinomm.visualization.curves import training_curves
 
-    dataset = DATASETS.build(config.train_dataloader.dataset)
+    dataset = DATASETS.build(run.config.train_dataloader.dataset)
     indices = np.linspace(0, len(dataset) - 1, num=min(4, len(dataset)), dtype=int)
     samples = [dataset[int(index)] for index in indices]
     photographs, views, boxes, flips = [], [], [], []
@@ -183,10 +200,9 @@ def draw(config: Any, work_dir: Path) -> dict[str, Path]:
         views.append([view.permute(1, 2, 0).numpy() for view in sample['inputs']])
         boxes.append([tuple(map(int, box)) for box in meta.boxes])
         flips.append([bool(flip) for flip in meta.flips])
-    pictures = {'crops': work_dir / 'crops.png', 'curves': work_dir / 'curves.png'}
+    pictures = {name: run.directory / f'{name}.png' for name in ('crops', 'curves')}
     crop_sheet(photographs, views, boxes, flips, pictures['crops'])
-    head = config.model.heads.view
-    training_curves(work_dir, pictures['curves'], uniform_loss=math.log(head.num_prototypes))
+    training_curves(run.directory, pictures['curves'], uniform_loss(run.config))
     return pictures
 
 

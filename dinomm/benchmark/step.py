@@ -141,7 +141,9 @@ def _dinomm_step(size: StepSize, views: list) -> tuple[Callable[[], float], dict
     from types import SimpleNamespace
 
     from dinomm.engine import TeacherEMAHook, TwoGroupConstructor
+    from dinomm.host_memory import keep_freed_memory
 
+    keep_freed_memory()  # as dinomm.launch does
     model = _build_model(size)
     wrapper = TwoGroupConstructor(
         {
