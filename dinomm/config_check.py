@@ -2,8 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine import Config
@@ -11,15 +10,15 @@ from mmengine import Config
 from .config_sections import (
     DEFAULT_HOOKS,
     PARAMWISE_KEYS,
-    framework_keys,
+    arguments,
     runner_keys,
     section_keys,
 )
 from .registered_types import CannotTellError, known_names, types_named
-from .signatures import accepted_arguments
 
-# What stands under these keys has a 'type' that is no registered name.
-NOT_REGISTERED = {'clip_grad', 'metainfo', 'nms', 'roi_layer', 'targets'}
+# What stands under these keys, or in a config of these types, has a 'type' of another kind.
+FOREIGN_KEYS = {'clip_grad', 'metainfo', 'nms', 'roi_layer', 'targets'}
+FOREIGN_TYPES = {'Albu', 'Albumentations', 'mmdet.Albu', 'mmpretrain.Albumentations'}
 MARKS = {'type', '_scope_', '_delete_'}
 ALMOST = 0.85  # similarity from which a free name is taken for a misspelt one
 
@@ -50,8 +49,6 @@ def check_config(cfg: Config) -> None:
         ValueError: Something is misspelt; each finding has a line with the key's dotted path and
             the nearest name.
     """
-    for module in (cfg.get('custom_imports') or {}).get('imports', []):
-        import_module(module)
     keys = runner_keys()
     problems = list(_check_top_level_names(cfg, keys))
     for key in keys & set(cfg):
@@ -65,8 +62,9 @@ def check_config(cfg: Config) -> None:
 
 def _check_top_level_names(cfg: Config, keys: set[str]) -> Iterator[str]:
     """Own variables are welcome, unless they look like a key and nothing refers to them."""
+    common = {key for key in keys if not key.startswith('tta_')}  # test_pipeline is a variable
     for name in set(cfg) - keys:
-        key = nearest(name, keys, ALMOST)
+        key = nearest(name, common, ALMOST)
         referred_to = re.search(rf'\b{re.escape(name)}\b(?!\s*=[^=])', cfg.text or '')
         if key and not referred_to:
             yield f'{name}: not a key of the Runner{_suggestion(key)}'
@@ -74,7 +72,8 @@ def _check_top_level_names(cfg: Config, keys: set[str]) -> Iterator[str]:
 
 def _check(path: str, value: Any, scope: str) -> Iterator[str]:
     """Problems of a value and of all that it holds; ``path`` is where it stands."""
-    if path.rpartition('.')[2] in NOT_REGISTERED:
+    last_key = path.rpartition('.')[2]
+    if last_key in FOREIGN_KEYS or last_key.endswith('_trans'):
         return
     if isinstance(value, Mapping):
         scope = value.get('_scope_', scope)
@@ -87,8 +86,9 @@ def _check(path: str, value: Any, scope: str) -> Iterator[str]:
         elif path == 'optim_wrapper' and 'constructor' not in value:
             paramwise = value.get('paramwise_cfg') or {}
             yield from _check_keys(f'{path}.paramwise_cfg', paramwise, PARAMWISE_KEYS, 'mmengine')
-        for key in value:
-            yield from _check(f'{path}.{key}', value[key], scope)
+        if value.get('type') not in FOREIGN_TYPES:
+            for key in value:
+                yield from _check(f'{path}.{key}', value[key], scope)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _check(f'{path}.{index}', item, scope)
@@ -107,19 +107,15 @@ def _check_typed(path: str, config: Mapping, scope: str) -> Iterator[str]:
         types = [name] if callable(name) else types_named(name, scope)
         if not types:
             hint = nearest(name, known_names(name, scope))
-            yield f'{path}.type: {name!r} is not registered{_suggestion(hint)}'
+            if hint or not name.islower():  # else a word that the class itself knows
+                yield f'{path}.type: {name!r} is not registered{_suggestion(hint)}'
             return
     except CannotTellError:
         return
-    allowed = [_arguments(path, found) for found in types]
+    allowed = [arguments(path, found) for found in types]
     if None not in allowed:
         fewest = min((a for a in allowed if a is not None), key=lambda a: len(set(config) - a))
         yield from _check_keys(path, config, fewest, getattr(types[0], '__name__', str(name)))
-
-
-def _arguments(path: str, target: Callable[..., Any]) -> set[str] | None:
-    accepted = accepted_arguments(target)
-    return None if accepted is None else accepted | framework_keys(path, target)
 
 
 def _check_keys(path: str, given: Iterable[str], allowed: set[str], owner: str) -> Iterator[str]:

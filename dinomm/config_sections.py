@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .signatures import accepted_arguments
+from .signatures import accepted_arguments, named_parameters
 
 # Read from the config; the other top-level keys are the Runner's parameters.
 CONFIG_KEYS = {
@@ -43,6 +43,10 @@ PARAMWISE_KEYS = {
 DATALOADER_KEYS = {'disable_subprocess_warning', 'num_batch_per_epoch'}
 OPTIM_WRAPPER_KEYS = {'constructor', 'paramwise_cfg'}
 KEYS_BY_PLACE = (
+    (r'norm_cfg$', {'requires_grad'}),
+    (r'\.dcn$', {'fallback_on_stride'}),
+    (r'\.upsample_cfg$', {'scale_factor'}),
+    (r'\.loss_cls$', {'bg_cls_weight'}),
     (r'\.policies(\.\d+)+$', {'magnitude_key', 'magnitude_range'}),
     (r'\.vision_encoder$', {'pretrained'}),
 )
@@ -93,24 +97,33 @@ def section_keys(path: str, section: Mapping) -> set[str] | None:
     return _parameters(owners[path]) if path in owners else None
 
 
-def framework_keys(path: str, target: Callable[..., Any]) -> set[str]:
-    """Keys that a library takes out of a config before a class gets its arguments.
+def arguments(path: str, target: Callable[..., Any]) -> set[str] | None:
+    """Keys that a config may give to a class or function; None if it cannot be told.
 
     Args:
         path: Where the config stands.
-        target: The class that its ``type`` names.
+        target: What its ``type`` names.
     """
+    from mmengine.hooks import CheckpointHook
+    from mmengine.runner import Runner
+
+    accepted = accepted_arguments(target)
+    if target is CheckpointHook:  # hands the rest to the Runner
+        accepted = named_parameters(target.__init__) | named_parameters(Runner.save_checkpoint)
+    return None if accepted is None else accepted | _taken_before(path, target)
+
+
+def _taken_before(path: str, target: Callable[..., Any]) -> set[str]:
+    """Keys that a library takes out of a config before a class gets its arguments."""
     from mmengine.hooks import Hook
     from mmengine.model import BaseInit, PretrainedInit
     from mmengine.optim import BaseOptimWrapper, _ParamScheduler
-    from torch import nn
 
     taken: tuple[tuple[Any, set[str]], ...] = (
         (Hook, {'priority'}),
         (BaseOptimWrapper, OPTIM_WRAPPER_KEYS),
         (_ParamScheduler, {'convert_to_iter_based'}),
         ((BaseInit, PretrainedInit), {'name', 'override'}),
-        ((nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm), {'requires_grad'}),
     )
     keys = [keys for pattern, keys in KEYS_BY_PLACE if re.search(pattern, path)]
     if inspect.isclass(target):

@@ -1,8 +1,8 @@
 """Looks types up in all registries of a scope, without building anything."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import mmengine.registry
@@ -28,13 +28,13 @@ def types_named(name: str, scope: str) -> list[Callable[..., Any]]:
         CannotTellError: The package of the name is not installed, or fails to import.
     """
     package, _, rest = name.partition('.')
+    if not rest:
+        return [types[name] for types in _inherited_types(scope) if name in types]
+    if package in SCOPES:
+        registered = [types[rest] for types in _own_types(package) if rest in types]
+        if registered:
+            return registered
     try:
-        if not rest:
-            return [types[name] for types in _inherited_types(scope) if name in types]
-        if package in SCOPES:
-            registered = [types[rest] for types in _own_types(package) if rest in types]
-            if registered:
-                return registered
         found = get_object_from_string(name)
     except Exception as error:  # whatever the import of a package may raise
         raise CannotTellError(f'{name}: {error}') from error
@@ -55,16 +55,12 @@ def known_names(name: str, scope: str) -> set[str]:
 
 def _own_types(scope: str) -> Iterator[dict[str, Callable]]:
     """What each registry of a scope holds itself."""
-    for registry in _registries(scope):
-        if registry.scope == scope:
-            registry.import_from_location()
-            yield registry.module_dict
+    return (r.module_dict for r in _registries(scope) if r.scope == scope)
 
 
 def _inherited_types(scope: str) -> Iterator[dict[str, Callable]]:
     """What each registry of a scope finds by a bare name."""
     for registry in _registries(scope):
-        registry.import_from_location()
         types: dict[str, Callable] = {}
         ancestor: Registry | None = registry
         while ancestor is not None:
@@ -74,18 +70,28 @@ def _inherited_types(scope: str) -> Iterator[dict[str, Callable]]:
 
 
 def _registries(scope: str) -> list[Registry]:
-    """The registries that build in a scope; one that the scope lacks is mmengine's."""
-    if find_spec(scope) is None:
-        raise CannotTellError(f'{scope} is not installed')
-    import_module(f'{scope}.registry')
+    """The registries that build in a scope, filled; one that the scope lacks is mmengine's."""
+    if error := _import_types(scope):
+        raise CannotTellError(f'{scope}: {error}') from error
     return [root.children.get(scope, root) for root in _roots()]
 
 
+@lru_cache
+def _import_types(scope: str) -> Exception | None:
+    """Imports the modules that fill a scope's registries, once; returns what failed."""
+    try:
+        import_module(f'{scope}.registry')
+        for root in _roots():
+            root.children.get(scope, root).import_from_location()
+    except Exception as error:  # whatever the import of a package may raise
+        return error
+    return None
+
+
 def _roots() -> list[Registry]:
-    """mmengine's registries, models first, and those that mmpretrain derives from none."""
+    """mmengine's registries and those that mmpretrain derives from none."""
     import mmpretrain.registry
 
     modules = (mmengine.registry, mmpretrain.registry)
     found = [r for m in modules for r in vars(m).values() if isinstance(r, Registry)]
-    roots = {id(r): r for r in found if r.parent is None}.values()
-    return sorted(roots, key=lambda root: root.name != 'model')
+    return list({id(r): r for r in found if r.parent is None}.values())

@@ -30,12 +30,14 @@ def _of_class(cls: type) -> set[str] | None:
         constructor = ancestor.__dict__.get('__init__')
         if constructor is None or ancestor is object:
             continue
+        if hasattr(constructor, '__wrapped__'):  # a decorator may take other names
+            return None
         found, rest = _of_function(constructor)
         if found is not None:
             return names | found
-        if not _only_passes_on(constructor, rest):
+        if not _only_passes_on(constructor, rest, ancestor.__name__):
             return None
-        names |= _named_parameters(constructor)
+        names |= named_parameters(constructor)
     return names
 
 
@@ -44,10 +46,11 @@ def _of_function(function: Callable[..., Any]) -> tuple[set[str] | None, str]:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             return None, parameter.name
-    return _named_parameters(function), ''
+    return named_parameters(function), ''
 
 
-def _named_parameters(function: Callable[..., Any]) -> set[str]:
+def named_parameters(function: Callable[..., Any]) -> set[str]:
+    """Names of a function's parameters, without ``self`` and the ``**`` one."""
     return {
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
@@ -55,13 +58,12 @@ def _named_parameters(function: Callable[..., Any]) -> set[str]:
     } - {'self'}
 
 
-def _only_passes_on(constructor: Callable[..., Any], name: str) -> bool:
+def _only_passes_on(constructor: Callable[..., Any], name: str, owner: str) -> bool:
     tree = ast.parse(textwrap.dedent(inspect.getsource(constructor)))
     uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
     return uses == 1 and any(
         isinstance(node, ast.Call)
-        and ast.unparse(node.func).startswith('super(')
-        and ast.unparse(node.func).endswith('.__init__')
+        and ast.unparse(node.func) in ('super().__init__', f'super({owner}, self).__init__')
         and any(k.arg is None and ast.unparse(k.value) == name for k in node.keywords)
         for node in ast.walk(tree)
     )
