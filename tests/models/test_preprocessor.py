@@ -44,7 +44,7 @@ def test_same_height_alone_does_not_join():
 
 
 def test_channels_must_agree():
-    with pytest.raises(ValueError, match='1 channels.*data_preprocessor.mean has 3'):
+    with pytest.raises(ValueError, match=r'1 channels.*data_preprocessor\.mean has 3'):
         MultiCropPreprocessor()({'inputs': [torch.zeros(2, 1, 8, 8)], 'data_samples': None})
 
 
