@@ -42,9 +42,10 @@ class TeacherTemperature(NamedTuple):
             schedule = (
                 cls(**config) if isinstance(config, dict) else cls(float(config), float(config))
             )
+            valid = schedule.start > 0 and schedule.end > 0 and schedule.warmup_epochs >= 0
         except (TypeError, ValueError):
-            raise ValueError(f'teacher_temp is {config!r}: expected {form}') from None
-        if min(schedule.start, schedule.end) <= 0 or schedule.warmup_epochs < 0:
+            valid = False
+        if not valid:
             raise ValueError(f'teacher_temp is {config!r}: expected {form}')
         return schedule
 

@@ -44,6 +44,10 @@ class SelfDistillation(BaseSelfSupervisor):
         )
         if not heads:
             raise ValueError('model.heads is empty: name at least one head, e.g. view=DINOHead')
+        if num_global_views < 1:
+            raise ValueError(
+                f'model.num_global_views is {num_global_views}: the teacher needs at least one view'
+            )
         self.heads = ModuleDict({name: MODELS.build(head) for name, head in heads.items()})
         self.num_global_views = num_global_views
         self.compile_backbone = compile_backbone

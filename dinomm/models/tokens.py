@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from mmpretrain.models.backbones import TIMMBackbone, VisionTransformer
+from mmpretrain.models.backbones import ResNet, SwinTransformer, TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 
 from .backbones import DINOVisionTransformer
@@ -63,11 +63,12 @@ def width_of(backbone: nn.Module) -> int | None:
     """The feature width C where the backbone states it, else None."""
     if isinstance(backbone, TIMMBackbone):
         return getattr(backbone.timm_model, 'num_features', None)
-    for name in ('embed_dims', 'feat_dim'):
-        width = getattr(backbone, name, None)
-        # mmpretrain's Swin states the width of its first stage as embed_dims
-        if isinstance(width, int) and not hasattr(backbone, 'stages'):
-            return width
+    if isinstance(backbone, SwinTransformer):
+        return backbone.num_features[backbone.out_indices[-1]]
+    if isinstance(backbone, VisionTransformer):
+        return backbone.embed_dims
+    if isinstance(backbone, ResNet) and backbone.out_indices[-1] == backbone.num_stages - 1:
+        return backbone.feat_dim
     return None
 
 
@@ -77,9 +78,11 @@ def _map_tokens(feature_map: Tensor) -> Tokens:
     return Tokens(region.mean(1), region, (height, width))
 
 
-def _sequence_tokens(sequence: Tensor, prefix: int, grid: tuple[int, int]) -> Tokens:
+def _sequence_tokens(
+    sequence: Tensor, prefix: int, has_class_token: bool, grid: tuple[int, int]
+) -> Tokens:
     region = sequence[:, prefix:]
-    view = sequence[:, 0] if prefix else region.mean(1)
+    view = sequence[:, 0] if has_class_token else region.mean(1)
     return Tokens(view, region, grid)
 
 
@@ -91,7 +94,7 @@ def _vit_tokens(backbone: VisionTransformer, last: Tensor, height: int, width: i
         )
     patch = backbone.patch_embed.projection.stride
     grid = (-(-height // patch[0]), -(-width // patch[1]))
-    return _sequence_tokens(last, backbone.num_extra_tokens, grid)
+    return _sequence_tokens(last, backbone.num_extra_tokens, backbone.with_cls_token, grid)
 
 
 def _timm_tokens(model: nn.Module, last: Tensor, height: int, width: int) -> Tokens:
@@ -107,12 +110,16 @@ def _timm_tokens(model: nn.Module, last: Tensor, height: int, width: int) -> Tok
     prefix = getattr(model, 'num_prefix_tokens', int(hasattr(model, 'cls_token')))
     tokens = last.shape[1] - prefix
     rows = round((tokens * height / width) ** 0.5)
-    if rows == 0 or tokens % rows:
+    columns = tokens // max(rows, 1)
+    if rows * columns != tokens or height * columns != width * rows:
         raise ValueError(
             f'timm model {type(model).__name__} gives {tokens} tokens for an image of '
-            f'{height}x{width}, which are no grid; choose another model.backbone.model_name'
+            f'{height}x{width}, which are no grid of square patches; choose view sizes that are '
+            'multiples of the patch size, or another model.backbone.model_name'
         )
-    return _sequence_tokens(last, prefix, (rows, tokens // rows))
+    # registers may stand before the patches without a class token
+    has_class_token = getattr(model, 'has_class_token', prefix > 0)
+    return _sequence_tokens(last, prefix, has_class_token, (rows, columns))
 
 
 def views(groups: Sequence[Tokens]) -> Tensor:

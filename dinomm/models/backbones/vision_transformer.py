@@ -5,6 +5,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dinomm.models.init_cfg import loads_weights
 from dinomm.registry import MODELS
 
 
@@ -37,15 +38,17 @@ class DINOVisionTransformer(VisionTransformer):
 
     def init_weights(self) -> None:
         """Published: truncated normal of std .02 for linear layers, class token and positions."""
-        super().init_weights()
-        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+        # not mmpretrain's, which draws the positions anew over a list of init_cfg that loads them
+        super(VisionTransformer, self).init_weights()
+        if loads_weights(self.init_cfg):
             return
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        if self.with_cls_token:
+            nn.init.trunc_normal_(self.cls_token, std=0.02)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def position_embedding(self, grid: tuple[int, int]) -> Tensor:
@@ -60,16 +63,17 @@ class DINOVisionTransformer(VisionTransformer):
                 (size + self.position_offset) / size0
                 for size, size0 in zip(grid, native, strict=True)
             ]
-            table = F.interpolate(table, scale_factor=scale, mode='bicubic')
+            table = F.interpolate(table, scale_factor=scale, mode=self.interpolate_mode)
         else:
-            table = F.interpolate(table, size=grid, mode='bicubic')
+            table = F.interpolate(table, size=grid, mode=self.interpolate_mode)
         return torch.cat([self.pos_embed[:, :extra], table.flatten(2).transpose(1, 2)], dim=1)
 
     def embed(self, images: Tensor) -> Tensor:
         """Input tokens (N, 1 + h * w, C) of images (N, 3, H, W)."""
-        patches, grid = self.patch_embed(images)
-        tokens = torch.cat([self.cls_token.expand(len(images), -1, -1), patches], dim=1)
-        return self.drop_after_pos(tokens + self.position_embedding(tuple(grid)))
+        tokens, grid = self.patch_embed(images)
+        if self.with_cls_token:
+            tokens = torch.cat([self.cls_token.expand(len(images), -1, -1), tokens], dim=1)
+        return self.pre_norm(self.drop_after_pos(tokens + self.position_embedding(tuple(grid))))
 
     def forward(self, images: Tensor, view_only: bool = False) -> tuple[Tensor, ...]:
         """Tokens (N, 1 + h * w, C) of each block in ``out_indices``; the last block's normed.
@@ -122,6 +126,6 @@ class DINOVisionTransformer(VisionTransformer):
         for i, layer in enumerate(self.layers):
             tokens = layer(tokens)
             if i in indices:
-                normed = norm_all or i == len(self.layers) - 1
+                normed = self.final_norm and (norm_all or i == len(self.layers) - 1)
                 outputs.append(self.ln1(tokens) if normed else tokens)
         return outputs

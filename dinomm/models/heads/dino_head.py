@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dinomm.engine.schedules import TeacherTemperature
+from dinomm.models.init_cfg import loads_weights
 from dinomm.models.tokens import Tokens, views
 from dinomm.registry import MODELS
 
@@ -98,6 +99,8 @@ class DINOHead(BaseModule):
     def init_weights(self) -> None:
         """Published initialisation: truncated normal of std .02 and zero biases in the MLP."""
         super().init_weights()
+        if loads_weights(self.init_cfg):
+            return
         for module in self.projector.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
