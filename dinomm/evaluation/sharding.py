@@ -29,7 +29,7 @@ def drop_padding(rows: Tensor, images: int) -> Tensor:
             f'a process read {len(rows)} of {images} images, which {processes} processes should '
             "share: give the data loader sampler=dict(type='DefaultSampler', shuffle=False)"
         )
-    return rows[: max(0, math.ceil((images - rank) / processes))]
+    return rows[: math.ceil((images - rank) / processes)]
 
 
 def gather_rows(rows: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.multiprocessing
 from mmengine.hooks import Hook
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
@@ -234,6 +234,7 @@ def run_share(rank, processes, folder, queries, support, sampler):
         dataloader=loader(Points(queries, seed=1), sampler=sampler),
         support_dataloader=loader(Points(support, seed=2), sampler=sampler),
     )
+    loop.runner.model = MMDistributedDataParallel(loop.runner.model)
     try:
         outcome = loop.run()
     except ValueError as error:
