@@ -34,7 +34,7 @@ model = dict(
 )
 
 train_dataloader = dict(batch_size=64)
-train_cfg = dict(max_epochs=8, val_interval=4)
+train_cfg = dict(max_epochs=24, val_interval=4)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 auto_scale_lr = dict(base_batch_size=64)
 param_scheduler = [
