@@ -39,4 +39,4 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'train_dataloader.sampler of type {type(sampler).__name__} cannot start inside '
                 "an epoch: use dict(type='EpochSampler')"
             )
-        sampler.start_at(num_batches * self.dataloader.batch_size)
+        sampler.start_at(min(num_batches * self.dataloader.batch_size, len(sampler)))

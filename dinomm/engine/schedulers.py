@@ -5,6 +5,8 @@ is a micro-batch; these schedulers are stepped once per optimizer step (``Optimi
 under gradient accumulation an epoch has fewer of them. Names and arguments are unchanged.
 """
 
+from collections import Counter
+
 from mmpretrain import registry as mmpretrain
 
 from dinomm.registry import PARAM_SCHEDULERS
@@ -15,10 +17,19 @@ class _CountedInOptimizerSteps:
 
     @classmethod
     def build_iter_from_epoch(cls, *args, optimizer, epoch_length, **kwargs):
-        """As the base class, ``epoch_length`` micro-batches taken as optimizer steps."""
+        """As the base class, ``epoch_length`` micro-batches taken as optimizer steps.
+
+        Milestones and step sizes are rounded to whole steps: the base class waits for the very
+        step, which never comes where an epoch is no whole number of steps.
+        """
         steps = epoch_length / getattr(optimizer, 'accumulative_counts', 1)
         build = super().build_iter_from_epoch  # type: ignore[misc]
-        return build(*args, optimizer=optimizer, epoch_length=steps, **kwargs)
+        scheduler = build(*args, optimizer=optimizer, epoch_length=steps, **kwargs)
+        if hasattr(scheduler, 'milestones'):
+            scheduler.milestones = Counter(map(round, scheduler.milestones.elements()))
+        if hasattr(scheduler, 'step_size'):
+            scheduler.step_size = max(1, round(scheduler.step_size))
+        return scheduler
 
 
 def _register_all() -> None:

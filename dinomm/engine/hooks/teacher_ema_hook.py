@@ -26,9 +26,11 @@ def copy_as_teacher(student: Any) -> Any:
     for module in teacher.modules():
         if isinstance(module, _DropoutNd):
             module.p = 0.0
-        for name in ('drop_prob', 'attn_drop'):  # drop path and attention dropout as plain numbers
+        # drop path and attention dropout as plain numbers; 'dropout' is torch's attention's
+        for name in ('drop_prob', 'attn_drop', 'dropout'):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
+    teacher.train()
     return teacher
 
 
@@ -118,25 +120,26 @@ class TeacherEMAHook(Hook):
             ValueError: The file lacks weights of this model, or holds others.
         """
         model = _unwrapped(runner.model)
+        states = [checkpoint.get('state_dict', checkpoint)]  # a file may hold the weights alone
         if not isinstance(runner.optim_wrapper, OptimWrapper):
-            self._check_evaluated(runner, model, checkpoint['state_dict'])
+            self._check_evaluated(runner, model, states[0])
             return
-        teacher_state = checkpoint['state_dict']
         if 'ema_state_dict' in checkpoint:
+            self._loaded_teacher = dict(states[0])
             checkpoint['state_dict'] = {
                 name.removeprefix(STUDENT_PREFIX): tensor
                 for name, tensor in checkpoint['ema_state_dict'].items()
                 if name.startswith(STUDENT_PREFIX)
             }
-            self._loaded_teacher = dict(teacher_state)
+            states.append(checkpoint['state_dict'])
         elif runner._resume:
             raise ValueError(
                 'the checkpoint holds no student (ema_state_dict), so the run cannot be resumed '
                 'from it: start a new one with --cfg-options load_from=FILE'
             )
-        coverage = compare_weights(model.state_dict(), checkpoint['state_dict'])
         allowed = ((), ()) if runner._resume else (self.allow_missing, self.allow_unexpected)
-        self._report(runner, coverage, *allowed)
+        for state in states:
+            self._report(runner, compare_weights(model.state_dict(), state), *allowed)
 
     def _check_evaluated(self, runner, model: nn.Module, state: dict) -> None:
         """Evaluation needs the backbone whole; what the file says of heads does not matter."""

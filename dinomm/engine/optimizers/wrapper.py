@@ -31,9 +31,9 @@ class DINOOptimWrapper(OptimWrapper):
         optimizer: A torch optimizer.
         clip_grad: ``dict(max_norm=3.0, per_parameter=True)``; ``per_parameter=False`` clips by
             the global norm.
-        freeze_last_layer: Epochs, from the start, in which the parameters of a group marked
-            ``last_layer`` are not touched: their gradient is skipped, so that weight decay and
-            moments stay as they are too.
+        freeze_last_layer: Epochs, from the start, in which the parameters in ``last_layer``
+            (``TwoGroupConstructor`` puts the heads' prototypes there) are not touched: their
+            gradient is skipped, so that weight decay and moments stay as they are too.
         accumulative_counts: Micro-batches an optimizer step.
     """
 
@@ -59,7 +59,17 @@ class DINOOptimWrapper(OptimWrapper):
         return self._accumulative_counts
 
     def start_epoch(self, epoch: int) -> None:
-        """Sets whether the last layer is frozen in an epoch (counted from 0)."""
+        """Sets whether the last layer is frozen in an epoch (counted from 0).
+
+        Raises:
+            ValueError: It should be frozen, but nobody said which parameters it has.
+        """
+        if self.freeze_last_layer and not self.last_layer:
+            raise ValueError(
+                f'optim_wrapper.freeze_last_layer is {self.freeze_last_layer}, but there is no '
+                "last layer to freeze: set optim_wrapper.constructor='TwoGroupConstructor' and use "
+                'a head with prototypes, or freeze_last_layer=0'
+            )
         self.last_layer_frozen = epoch < self.freeze_last_layer
 
     def update_params(self, loss: Tensor, step_kwargs=None, zero_kwargs=None) -> None:
@@ -177,11 +187,11 @@ class DINOAmpOptimWrapper(DINOOptimWrapper):
 def _parse_clip_grad(clip_grad: dict | None) -> tuple[float | None, bool]:
     if clip_grad is None:
         return None, True
-    options = {'per_parameter': True, **clip_grad}
-    max_norm, per_parameter = options.pop('max_norm', None), options.pop('per_parameter')
+    options = {'per_parameter': True, **clip_grad} if isinstance(clip_grad, dict) else {}
+    max_norm, per_parameter = options.pop('max_norm', None), options.pop('per_parameter', True)
     if options or not isinstance(max_norm, int | float) or max_norm <= 0:
         raise ValueError(
-            f'optim_wrapper.clip_grad is {dict(clip_grad)}: expected dict(max_norm=3.0, '
+            f'optim_wrapper.clip_grad is {clip_grad!r}: expected dict(max_norm=3.0, '
             'per_parameter=True) with max_norm above 0, or None'
         )
     return float(max_norm), bool(per_parameter)

@@ -1,0 +1,128 @@
+import pytest
+import torch
+from torch import nn
+
+from dinomm.engine import DINOOptimWrapper, TwoGroupConstructor
+from dinomm.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@pytest.fixture
+def model(tiny_model):
+    return MODELS.build(tiny_model())
+
+
+def build(model, optimizer=None, paramwise_cfg=None, **wrapper):
+    config = {'optimizer': {'type': 'AdamW', 'lr': 0.1, **(optimizer or {})}, **wrapper}
+    return TwoGroupConstructor(config, paramwise_cfg)(model)
+
+
+def names_of(model, group):
+    members = {id(parameter) for parameter in group['params']}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in members}
+
+
+def test_two_groups_as_published(model):
+    wrapper = build(model, {'weight_decay': 0.04})
+    assert isinstance(wrapper, DINOOptimWrapper)
+    decayed, undecayed = wrapper.optimizer.param_groups
+    assert (decayed['weight_decay'], undecayed['weight_decay']) == (0.04, 0.0)
+    expected = {
+        name
+        for name, _ in model.named_parameters()
+        if name.endswith('.bias') or '.ln1.' in name or '.ln2.' in name
+    }
+    assert names_of(model, undecayed) == expected
+    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert names_of(model, decayed) == trainable - expected
+    assert {'backbone.cls_token', 'backbone.pos_embed'} <= names_of(model, decayed)
+    assert 'heads.view.prototypes.weight_g' not in trainable
+
+
+def test_free_lengths_are_decayed_as_published(tiny_model):
+    model = MODELS.build(tiny_model(head={'fixed_length': False}))
+    decayed, _ = build(model).optimizer.param_groups
+    assert 'heads.view.prototypes.weight_g' in names_of(model, decayed)
+
+
+def test_last_layer_is_the_prototypes(model):
+    wrapper = build(model, freeze_last_layer=1)
+    assert [id(p) for p in wrapper.last_layer] == [id(model.heads['view'].prototypes.weight_v)]
+    assert wrapper.freeze_last_layer == 1
+
+
+def test_wrapped_model_gives_the_same_groups(model):
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = model
+
+    groups = [build(m).optimizer.param_groups for m in (model, Wrapper())]
+    for bare, wrapped in zip(*groups, strict=True):
+        assert names_of(model, bare) == names_of(model, wrapped)
+
+
+def test_layer_decay_groups_and_rates(model):
+    wrapper = build(model, {'lr': 0.1}, {'layer_decay': 0.5})
+    rates = {}
+    for group in wrapper.optimizer.param_groups:
+        for name in names_of(model, group):
+            rates[name] = group['lr']
+    # embedding, two blocks, and everything above
+    assert rates['heads.view.projector.0.weight'] == pytest.approx(0.1)
+    assert rates['backbone.layers.1.attn.qkv.weight'] == pytest.approx(0.05)
+    assert rates['backbone.layers.0.attn.qkv.bias'] == pytest.approx(0.025)
+    assert rates['backbone.cls_token'] == pytest.approx(0.0125)
+    assert set(rates) == {n for n, p in model.named_parameters() if p.requires_grad}
+    for group in wrapper.optimizer.param_groups:
+        undecayed = names_of(model, group) & {'backbone.ln1.bias', 'backbone.layers.0.ln1.weight'}
+        assert not undecayed or group['weight_decay'] == 0
+    assert len(wrapper.optimizer.param_groups) == 8
+
+
+def test_unknown_key_is_named(model):
+    with pytest.raises(ValueError, match=r"paramwise_cfg has \['norm_decay_mult'\]"):
+        build(model, paramwise_cfg={'norm_decay_mult': 0.0})
+
+
+@pytest.mark.parametrize(
+    'optimizer',
+    [
+        {'type': 'SGD', 'momentum': 0.9},
+        {'type': 'mmpretrain.LARS', 'momentum': 0.9, 'weight_decay': 1e-6},
+        {'type': 'LARS', 'momentum': 0.9},
+        {'type': 'AdamW', 'fused': True},
+    ],
+    ids=str,
+)
+def test_other_optimizers_step(model, optimizer):
+    wrapper = build(model, optimizer)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    wrapper.update_params(sum(p.square().sum() for p in model.parameters() if p.requires_grad))
+    assert wrapper.steps == 1
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and before[name].any():
+            assert not torch.equal(parameter, before[name]), name
+
+
+def test_lars_leaves_the_rates_of_biases_and_norms_alone(model):
+    wrapper = build(model, {'type': 'LARS', 'momentum': 0.0, 'lr': 0.1})
+    weight = model.backbone.ln1.weight
+    before = weight.detach().clone()
+    wrapper.update_params(weight.mul(3).sum())
+    torch.testing.assert_close(weight.detach(), before - 0.3)
+
+
+def test_config_builds_it_by_name(model):
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        {
+            'type': 'TwoGroupConstructor',
+            'optim_wrapper_cfg': {
+                'type': 'DINOAmpOptimWrapper',
+                'optimizer': {'type': 'AdamW', 'lr': 1.0},
+                'accumulative_counts': 2,
+            },
+        }
+    )
+    wrapper = constructor(model)
+    assert type(wrapper).__name__ == 'DINOAmpOptimWrapper'
+    assert wrapper.accumulative_counts == 2

@@ -1,0 +1,36 @@
+import math
+
+import numpy as np
+import pytest
+
+from dinomm.engine.schedules import TeacherTemperature, cosine
+
+
+def test_cosine_goes_from_start_to_end():
+    values = [cosine(0.996, 1.0, step, 10) for step in range(11)]
+    assert values[0] == 0.996
+    assert values[5] == pytest.approx(0.998)
+    assert values[10] == 1.0
+    assert values == sorted(values)
+    expected = [1 + 0.5 * (0.996 - 1) * (1 + math.cos(math.pi * step / 10)) for step in range(10)]
+    assert values[:10] == pytest.approx(expected, abs=1e-15)
+
+
+def test_cosine_stays_at_the_end():
+    assert cosine(2.0, 1.0, 11, 10) == 1.0
+    assert cosine(2.0, 1.0, 0, 0) == 1.0
+
+
+@pytest.mark.parametrize('warmup', [0, 1, 2, 5])
+@pytest.mark.parametrize('epochs', [3, 8])  # shorter and longer than the longest warm-up
+def test_teacher_temperature_is_the_published_table(warmup, epochs):
+    table = np.concatenate([np.linspace(0.04, 0.07, warmup), np.full(epochs, 0.07)])
+    schedule = TeacherTemperature(0.04, 0.07, warmup)
+    values = [schedule.at(epoch) for epoch in range(epochs)]
+    assert values == pytest.approx(table[:epochs].tolist(), abs=1e-12)
+    assert schedule.at(1000) == 0.07
+
+
+def test_a_number_is_constant():
+    schedule = TeacherTemperature.build(0.05)
+    assert {schedule.at(epoch) for epoch in range(5)} == {0.05}
