@@ -118,6 +118,11 @@ class TeacherEMAHook(Hook):
             ValueError: The file lacks weights of this model, or holds others.
         """
         model = _unwrapped(runner.model)
+        if 'state_dict' not in checkpoint:
+            raise ValueError(
+                f'the checkpoint holds no state_dict, but {_first(checkpoint)}: expected a file '
+                'that dinomm or mmengine wrote, or wrap the weights, dict(state_dict=weights)'
+            )
         if not isinstance(runner.optim_wrapper, OptimWrapper):
             self._check_evaluated(runner, model, checkpoint['state_dict'])
             return
@@ -147,6 +152,10 @@ class TeacherEMAHook(Hook):
     def _report(self, runner, coverage: Coverage, missing, unexpected) -> None:
         runner.logger.info(f'checkpoint against model: {coverage.summary()}')
         coverage.require(missing, unexpected)
+
+
+def _first(names) -> str:
+    return ', '.join(sorted(map(str, names))[:3]) or 'nothing'
 
 
 def _unwrapped(model: Any) -> Any:
