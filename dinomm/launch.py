@@ -14,11 +14,12 @@ from typing import Any
 from mmengine.config import Config
 
 from dinomm.config_check import check_config, nearest
+from dinomm.config_values import check_values
 from dinomm.environment import check_environment
 from dinomm.host_memory import keep_freed_memory
 
 PACKAGE = Path(__file__).parent
-USER_ERRORS = (ValueError, OSError, FloatingPointError, KeyError, RuntimeError, TypeError)
+USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 
 
 def run_tool(main: Callable[[], Any]) -> int:
@@ -42,21 +43,25 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies ``--cfg-options``.
 
     Raises:
-        ValueError: There is no such file (the nearest one is named), or it cannot be read.
+        ValueError: There is no such file (the nearest one is named), it cannot be read, or an
+            option does not fit it.
     """
     file = Path(path)
     if not file.is_file():
-        configs = (
-            [str(p) for p in Path('configs').rglob('*.py')] if Path('configs').is_dir() else []
-        )
-        near = nearest(path, configs)
+        near = nearest(path, map(str, [*Path('configs').rglob('*.py'), *file.parent.glob('*.py')]))
         hint = f'; did you mean {near}?' if near else ''
         raise ValueError(f'config {path} does not exist{hint}')
     try:
         config = Config.fromfile(file)
     except Exception as error:  # a config is code: anything can go wrong in it
         raise ValueError(f'config {path} cannot be read: {type(error).__name__}: {error}') from None
-    config.merge_from_dict(options or {})
+    for key, value in (options or {}).items():
+        try:
+            config.merge_from_dict({key: value})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'--cfg-options {key}={value} does not fit the config: {str(error)[:100]}'
+            ) from None
     return config
 
 
@@ -153,6 +158,17 @@ def set_resume(config: Config, checkpoint: str) -> None:
         raise ValueError(f'--resume {checkpoint}: there is no such file')
 
 
+def set_checkpoint(config: Config, checkpoint: str) -> None:
+    """Names the weights to evaluate.
+
+    Raises:
+        ValueError: There is no such file.
+    """
+    if not Path(checkpoint).expanduser().is_file():
+        raise ValueError(f'checkpoint {checkpoint} does not exist')
+    config.load_from = checkpoint
+
+
 def require_data(config: Config) -> None:
     """Checks that the data the config names exist, before anything slow is imported.
 
@@ -185,8 +201,10 @@ def build_runner(config: Config, launcher: str = 'none'):
     """Checks the config and builds the Runner, with what CPU processes need.
 
     Raises:
-        ValueError: Keys or types that do not exist, with the nearest that do.
+        ValueError: Keys or types that do not exist, with the nearest that do; numbers that make
+            no sense.
     """
+    check_values(config)
     config.launcher = launcher
     from dinomm import registry  # noqa: F401
     from dinomm.distributed import prepare_processes

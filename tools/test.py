@@ -44,13 +44,11 @@ def main(args: argparse.Namespace) -> None:
     """Evaluates."""
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
-    if not Path(args.checkpoint).is_file():
-        raise ValueError(f'checkpoint {args.checkpoint} does not exist')
+    launch.set_checkpoint(config, args.checkpoint)
     if args.data:
         launch.set_data(config, args.data)
     launch.require_data(config)
     launch.require_test(config)
-    config.load_from = args.checkpoint
     launch.build_runner(config, args.launcher).test()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
+        found = re.search(r'GLOBAL (\S+)', str(error))
+        what = f' ({found[1]})' if found else ''
         raise ValueError(
-            f'checkpoint {path} holds more than tensors and plain data, which would be executed '
-            f'as code: refused. Convert it where you trust it ({str(error).splitlines()[0]})'
+            f'checkpoint {path} is no file of weights, or holds more than tensors and plain '
+            f'data{what}, which would be executed as code: refused. Convert it where you trust it'
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ValueError(
             f'checkpoint {path} cannot be read, it is damaged or no checkpoint: '
-            f'{str(error).splitlines()[0]}'
+            f'{str(error).splitlines()[0].split(". ")[0]}'
         ) from None
     if not isinstance(content, dict):
         raise ValueError(

@@ -14,6 +14,15 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     loading what was trained on already.
     """
 
+    def __init__(self, runner, dataloader, max_epochs: int, **kwargs):
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        if len(self.dataloader) == 0:
+            raise ValueError(
+                f'an epoch has no step: each process has {len(self.dataloader.sampler)} images and '
+                f'train_dataloader.batch_size is {self.dataloader.batch_size}; give more images or '
+                'lower it'
+            )
+
     def run_epoch(self) -> None:
         """One epoch, from the iteration at which the run stands."""
         self.runner.call_hook('before_train_epoch')

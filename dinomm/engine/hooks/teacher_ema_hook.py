@@ -121,6 +121,11 @@ class TeacherEMAHook(Hook):
         """
         model = _unwrapped(runner.model)
         states = [checkpoint.get('state_dict', checkpoint)]  # a file may hold the weights alone
+        if not any(isinstance(value, torch.Tensor) for value in states[0].values()):
+            raise ValueError(
+                f'the checkpoint holds no state_dict, but {_first(checkpoint)}: expected a file '
+                'that dinomm or mmengine wrote, or wrap the weights, dict(state_dict=weights)'
+            )
         if not isinstance(runner.optim_wrapper, OptimWrapper):
             self._check_evaluated(runner, model, states[0])
             return
@@ -150,6 +155,10 @@ class TeacherEMAHook(Hook):
     def _report(self, runner, coverage: Coverage, missing, unexpected) -> None:
         runner.logger.info(f'checkpoint against model: {coverage.summary()}')
         coverage.require(missing, unexpected)
+
+
+def _first(names) -> str:
+    return ', '.join(sorted(map(str, names))[:3]) or 'nothing'
 
 
 def _unwrapped(model: Any) -> Any:

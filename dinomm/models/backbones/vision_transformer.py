@@ -33,6 +33,11 @@ class DINOVisionTransformer(VisionTransformer):
                 f'model.backbone.out_type is {kwargs["out_type"]!r}: DINOVisionTransformer gives '
                 'all tokens; leave out_type away'
             )
+        if isinstance(arch, str) and arch not in self.arch_zoo:
+            raise ValueError(
+                f'model.backbone.arch is {arch!r}: expected a dict or one of '
+                f'{sorted(self.arch_zoo)}'
+            )
         super().__init__(arch=arch, **kwargs)
         self.position_offset = position_offset
 

@@ -77,6 +77,14 @@ class DINOHead(BaseModule):
         super().__init__(init_cfg)
         if student_temp <= 0:
             raise ValueError(f'student_temp is {student_temp}: expected a number above 0')
+        for key, value in (
+            ('in_channels', in_channels),
+            ('num_prototypes', num_prototypes),
+            ('hidden_channels', hidden_channels),
+            ('bottleneck_channels', bottleneck_channels),
+        ):
+            if value < 1:
+                raise ValueError(f'DINOHead.{key} is {value}: expected a number from 1')
         self.in_channels = in_channels
         self.num_prototypes = num_prototypes
         self.student_temp = student_temp

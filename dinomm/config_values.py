@@ -1,0 +1,76 @@
+"""Finds numbers of a config that make no sense, before anything slow is imported."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine import Config
+
+WHOLE_FROM = {
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_begin': 0,
+    'train_cfg.val_interval': 1,
+    'train_dataloader.batch_size': 1,
+    'train_dataloader.num_workers': 0,
+    'val_dataloader.batch_size': 1,
+    'val_dataloader.num_workers': 0,
+    'optim_wrapper.accumulative_counts': 1,
+    'optim_wrapper.freeze_last_layer': 0,
+    'default_hooks.logger.interval': 1,
+    'randomness.seed': 0,
+}
+"""Keys of whole numbers, and the least that makes sense."""
+
+NOT_NEGATIVE = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')
+
+
+def check_values(config: Config) -> None:
+    """Checks counts, rates and the order of the schedules.
+
+    Raises:
+        ValueError: The first key whose value makes no sense, and what it may be.
+    """
+    for problem in _problems(config):
+        raise ValueError(problem)
+
+
+def _problems(config: Config) -> Iterator[str]:
+    for path, least in WHOLE_FROM.items():
+        value = _value(config, path)
+        if value is not None and not (_is_whole(value) and value >= least):
+            yield f'{path} is {value!r}: expected a whole number from {least}'
+    for path in NOT_NEGATIVE:
+        value = _value(config, path)
+        if value is not None and not (_is_number(value) and value >= 0):
+            yield f'{path} is {value!r}: expected a number from 0'
+    yield from _schedules_after_the_end(config)
+
+
+def _schedules_after_the_end(config: Config) -> Iterator[str]:
+    max_epochs = _value(config, 'train_cfg.max_epochs')
+    schedulers = config.get('param_scheduler')
+    if max_epochs is None or not isinstance(schedulers, list | tuple):
+        return
+    for i, scheduler in enumerate(schedulers):
+        begin = scheduler.get('begin', 0) if isinstance(scheduler, Mapping) else 0
+        if begin and scheduler.get('by_epoch', True) and begin >= max_epochs:
+            yield (
+                f'param_scheduler.{i} ({scheduler.get("type")}) begins at epoch {begin}, but '
+                f'train_cfg.max_epochs is {max_epochs}: shorten the schedules before it, e.g. '
+                f'--cfg-options param_scheduler.{i}.begin=1 param_scheduler.{max(0, i - 1)}.end=1'
+            )
+
+
+def _value(config: Config, path: str) -> Any:
+    """What stands at a dotted path, None where there is nothing."""
+    value: Any = config
+    for key in path.split('.'):
+        value = value.get(key) if isinstance(value, Mapping | Config) else None
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
