@@ -5,6 +5,7 @@
 
 import argparse
 import math
+import os
 import re
 import subprocess
 import sys
@@ -109,6 +110,7 @@ def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Run:
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
+            env={'OMP_NUM_THREADS': str(num_threads()), **os.environ},
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -124,6 +126,11 @@ def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Run:
     checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
     # mmengine writes the config as it ran into the work directory
     return Run(work_dir, Config.fromfile(work_dir / config_file.name), checkpoint)
+
+
+def num_threads() -> int:
+    """Threads for so small a network: more than four do not help, and the loader needs a core."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 def progress_of(line: str) -> str | None:
