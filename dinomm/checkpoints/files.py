@@ -23,23 +23,29 @@ def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r'GLOBAL (\S+)', str(error))
-        what = f' ({found[1]})' if found else ''
-        raise ValueError(
-            f'checkpoint {path} is no file of weights, or holds more than tensors and plain '
-            f'data{what}, which would be executed as code: refused. Convert it where you trust it'
-        ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(
-            f'checkpoint {path} cannot be read, it is damaged or no checkpoint: '
-            f'{str(error).splitlines()[0].split(". ")[0]}'
-        ) from None
+    except OSError:
+        raise
+    except Exception as error:  # torch reports damage by many types
+        raise ValueError(f'checkpoint {path} {_fault(error)}') from None
     if not isinstance(content, dict):
         raise ValueError(
             f'checkpoint {path} holds a {type(content).__name__}: expected a dict of weights'
         )
     return content
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a file that torch refused to read."""
+    code = re.search(r'GLOBAL \S+|instantiate \S+', str(error))
+    if isinstance(error, pickle.UnpicklingError) and code:
+        return (
+            'holds more than tensors and plain data, which would be executed as code: refused '
+            f'({code[0]}). Convert it where you trust it'
+        )
+    if isinstance(error, pickle.UnpicklingError):  # its first line speaks of weights_only
+        return 'cannot be read, it is damaged or no file that torch.save wrote'
+    reason = ' '.join([type(error).__name__, *str(error).splitlines()[:1]])
+    return f'cannot be read, it is damaged or no checkpoint: {reason}'
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -1,6 +1,7 @@
 """mmengine's message hub as plain data, so that a checkpoint needs no pickled classes."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ def to_plain(state: dict) -> dict:
     }
     info = {}
     for name, value in state['runtime_info'].items():
-        value = value.item() if isinstance(value, np.generic) else value
-        if _is_plain(value):
-            info[name] = value
+        try:
+            info[name] = _plain(value)
+        except TypeError:
+            continue
     kept = {**scalars, **info}
     resumed = {name: flag for name, flag in state['resumed_keys'].items() if name in kept}
     return {'log_scalars': scalars, 'runtime_info': info, 'resumed_keys': resumed}
@@ -44,9 +46,14 @@ def from_plain(state: dict) -> dict:
     return {**state, 'log_scalars': scalars}
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(_is_plain(key) and _is_plain(item) for key, item in value.items())
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float | bool)
+        items = [_plain(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(f'{type(value).__name__} is no plain data')

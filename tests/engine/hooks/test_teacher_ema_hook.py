@@ -53,17 +53,18 @@ def test_teacher_equals_the_initialised_student_before_the_first_step(make_runne
     assert not torch.equal(student['backbone.cls_token'], uninitialised)
 
 
-def test_first_update_is_an_average(make_runner):
+@pytest.mark.parametrize(('counts', 'num_steps'), [(1, 8), (3, 3)])
+def test_every_update_is_an_average_and_so_is_the_first(make_runner, counts, num_steps):
     seen = []
     probe = Probe(
         before_train=lambda runner: seen.append(states(runner)),
-        after_train_iter=lambda runner: seen.append(states(runner)),
+        after_train_iter=lambda r: r.optim_wrapper.stepped and seen.append(states(r)),
     )
-    runner = make_runner(hooks=[probe])
+    runner = make_runner(wrapper={'accumulative_counts': counts}, hooks=[probe])
     runner.train()
-    assert len(seen) == 9
+    assert len(seen) == num_steps + 1
     for step, (before, after) in enumerate(itertools.pairwise(seen)):
-        momentum = 1 - (1 - 0.9) * (1 + math.cos(math.pi * step / 8)) / 2
+        momentum = 1 - (1 - 0.9) * (1 + math.cos(math.pi * step / num_steps)) / 2
         for name in parameter_names(runner):
             expected = momentum * before[1][name] + (1 - momentum) * after[0][name]
             torch.testing.assert_close(after[1][name], expected, atol=1e-6, rtol=1e-5)
