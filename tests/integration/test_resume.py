@@ -12,7 +12,7 @@ KILLED = """
 model = dict(backbone=dict(drop_path_rate=0.3))
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval={interval}))
 optim_wrapper = dict(accumulative_counts={accumulation})
-custom_imports = dict(imports=['integration.processes'])
+custom_imports = dict(imports=['tests.integration.processes'])
 custom_hooks = [
     dict(type='TeacherEMAHook', momentum=0.9),
     dict(type='KilledAt', iteration={killed_at}),
