@@ -13,8 +13,19 @@ from mmpretrain import registry as mmpretrain
 LOCATIONS = ['dinomm.models', 'dinomm.datasets', 'dinomm.engine', 'dinomm.evaluation']
 
 
+class _Registry(Registry):
+    """Finds the parent's types by their bare names even if nobody has imported them yet."""
+
+    def get(self, key: str):
+        found = super().get(key)
+        if found is None and self.parent is not None:
+            self.parent.import_from_location()
+            found = super().get(key)
+        return found
+
+
 def _child(parent: Registry) -> Registry:
-    registry = Registry(parent.name, parent=parent, scope='dinomm', locations=LOCATIONS)
+    registry = _Registry(parent.name, parent=parent, scope='dinomm', locations=LOCATIONS)
     root = parent.parent
     assert root is not None
     # Private, and without a public twin: tested in a fresh process by tests/test_registry.py.

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dinomm.checkpoints.dino import model_state
+from dinomm.engine import TeacherEMAHook
 from dinomm.models import SelfDistillation
 
 from .dino import tensors
@@ -181,9 +182,12 @@ def check_dino_trace(arrays: Arrays) -> Iterator[Result]:
         runner.train()
         student: SelfDistillation = runner.model
         losses = np.array(runner.message_hub.get_scalar('train/loss').data[0])
+        hook = next(hook for hook in runner.hooks if isinstance(hook, TeacherEMAHook))
+        momentum = [hook.momentum_at(step, runner.max_iters) for step in range(runner.max_iters)]
     yield compare('loss', losses, arrays['loss'], 1e-4, relative=True)
     for name in ('lr', 'weight_decay'):
         yield compare(name, np.array(record.values[name]), arrays[name], 1e-9)
+    yield compare('momentum', np.array(momentum), arrays['momentum'], 1e-9)
     temperatures = np.repeat(arrays['teacher_temp'], int(arrays['iters_per_epoch']))
     yield compare('teacher_temp', np.array(record.values['teacher_temp']), temperatures, 1e-9)
     center = student.heads['view'].centering.center

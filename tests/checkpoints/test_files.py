@@ -91,7 +91,9 @@ def test_damaged_files_are_named(tmp_path, state, zipped):
 
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize(
-    'content', [b'', b'some text', b'{"a": 1}', b'\x89PNG\r\n\x1a\n' + bytes(64), bytes(1000)]
+    'content',
+    [b'', b'some text', b'{"a": 1}', b'\x89PNG\r\n\x1a\n' + bytes(64), bytes(1000)],
+    ids=['empty', 'text', 'json', 'picture', 'zeros'],
 )
 def test_other_files_are_not_called_hostile(tmp_path, content):
     (tmp_path / 'other.pth').write_bytes(content)
