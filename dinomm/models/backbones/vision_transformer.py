@@ -83,12 +83,15 @@ class DINOVisionTransformer(VisionTransformer):
     def forward(self, images: Tensor, view_only: bool = False) -> tuple[Tensor, ...]:
         """Tokens (N, 1 + h * w, C) of each block in ``out_indices``; the last block's normed.
 
-        With ``view_only`` the class token alone, (N, 1, C): the last block then computes nothing
-        for the patches but their keys and values. Same numbers, a twelfth of a ViT-S saved.
+        With ``view_only`` the class token of the last block alone, (N, 1, C), where there is one:
+        the block then computes nothing for the patches but their keys and values. Same numbers,
+        most of a block saved.
         """
         tokens = self.embed(images)
-        if view_only:
-            return (self.ln1(self._last_block_of_view(tokens)),)
+        ends_last = self.out_indices[-1] == len(self.layers) - 1
+        if view_only and self.with_cls_token and ends_last:
+            view = self._last_block_of_view(tokens)
+            return (self.ln1(view) if self.final_norm else view,)
         return tuple(self._blocks(tokens, self.out_indices, norm_all=False))
 
     def last_blocks(self, images: Tensor, num_blocks: int) -> list[Tensor]:

@@ -3,7 +3,7 @@ import torch
 from mmpretrain.models.backbones import VisionTransformer
 from torch.nn import functional as F
 
-from dinomm.models import DINOVisionTransformer
+from dinomm.models import DINOVisionTransformer, encode
 
 ARCH = {'embed_dims': 24, 'num_layers': 3, 'num_heads': 3, 'feedforward_channels': 48}
 
@@ -137,3 +137,23 @@ def test_last_blocks_are_normed():
     before_last, last = backbone.last_blocks(images, 2)
     assert torch.equal(last, backbone(images)[-1])
     torch.testing.assert_close(before_last, backbone.ln1(build_last_input(backbone, images)[0]))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [{}, dict(final_norm=False), dict(out_indices=[0]), dict(with_cls_token=False)],
+)
+def test_the_view_alone_is_the_view_of_all_tokens(options):
+    torch.manual_seed(0)
+    backbone = initialised(**options)
+    images = torch.randn(2, 3, 32, 24, requires_grad=True)
+    views, gradients = [], []
+    for regions in (True, False):
+        view = encode(backbone, images, regions).view
+        view.square().sum().backward()
+        views.append(view)
+        gradients.append({n: p.grad for n, p in backbone.named_parameters() if p.grad is not None})
+        backbone.zero_grad()
+    torch.testing.assert_close(views[0], views[1])
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name, atol=1e-5, rtol=1e-4)
