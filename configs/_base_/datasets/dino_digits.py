@@ -8,7 +8,7 @@ changes single values in place:
 """
 
 # Names with two underscores are local to this file.
-__jitter = dict(prob=0.8, brightness=0.4, contrast=0.4)
+__jitter = dict(prob=0.8, brightness=0.8, contrast=0.8)
 
 train_dataloader = dict(
     batch_size=128,
@@ -31,9 +31,15 @@ train_dataloader = dict(
                         scale=(0.4, 1.0),
                         num=2,
                         jitter=__jitter,
+                        blur=dict(prob=0.8, radius=(0.1, 1.5)),
+                    ),
+                    dict(
+                        size=21,
+                        scale=(0.2, 0.5),
+                        num=2,
+                        jitter=__jitter,
                         blur=dict(prob=0.5, radius=(0.1, 1.0)),
                     ),
-                    dict(size=21, scale=(0.2, 0.5), num=2, jitter=__jitter),
                 ],
             ),
             dict(type='PackViews'),
