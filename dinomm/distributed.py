@@ -1,4 +1,4 @@
-"""Several processes, also without a GPU."""
+"""What the machine decides: devices, several processes, pinned memory."""
 
 import logging
 import os
@@ -8,17 +8,21 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 
-def prepare_processes(config: Config) -> None:
-    """Makes a config with a launcher run on this machine's devices.
+def fit_to_machine(config: Config) -> None:
+    """Makes a config run on this machine's devices.
 
-    With CUDA mmengine does all. Without it the process group is made here, on gloo, since
+    With CUDA mmengine does all. Without it memory is not pinned, since there is nothing to copy
+    it to. Several processes are joined by gloo: the process group is made here, since
     mmengine's own way selects a CUDA device; DDP gets no device, and batch norm stays per process,
     since torch's synchronised one refuses CPU tensors.
 
     Raises:
         ValueError: A launcher other than torchrun's on a machine without CUDA.
     """
-    if config.launcher == 'none' or torch.cuda.is_available():
+    if torch.cuda.is_available():
+        return
+    _do_not_pin(config)
+    if config.launcher == 'none':
         return
     if config.launcher != 'pytorch':
         raise ValueError(
@@ -43,3 +47,11 @@ def prepare_processes(config: Config) -> None:
             'current',
             logging.WARNING,
         )
+
+
+def _do_not_pin(config: Config) -> None:
+    loaders = [config.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')]
+    loops = [config.get(f'{stage}_cfg') or {} for stage in ('val', 'test')]
+    for loader in loaders + [loop.get('support_dataloader') for loop in loops]:
+        if loader and 'pin_memory' in loader:
+            loader.pin_memory = False

@@ -207,10 +207,10 @@ def build_runner(config: Config, launcher: str = 'none'):
     check_values(config)
     config.launcher = launcher
     from dinomm import registry  # noqa: F401
-    from dinomm.distributed import prepare_processes
+    from dinomm.distributed import fit_to_machine
 
     check_config(config)
-    prepare_processes(config)
+    fit_to_machine(config)
     keep_freed_memory()
     from mmengine.runner import Runner
 
