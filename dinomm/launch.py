@@ -4,6 +4,7 @@ Nothing here imports torch before the config and the paths it names have been lo
 the commonest mistakes are answered at once.
 """
 
+import argparse
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 from dinomm.config_check import check_config, nearest
 from dinomm.config_values import check_values
@@ -19,6 +20,9 @@ from dinomm.environment import check_environment
 from dinomm.host_memory import keep_freed_memory
 
 PACKAGE = Path(__file__).parent
+WORLD_SIZE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
+"""Variable that holds the number of processes, by launcher."""
+
 USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 
 
@@ -37,6 +41,34 @@ def run_tool(main: Callable[[], Any]) -> int:
             raise
         print(f'error: {error}', file=sys.stderr)
         return 1
+
+
+def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parses the command line after adding what every tool with a config takes."""
+    parser.add_argument('--work-dir', help='where the log and files go (work_dirs/<config>)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="override config keys: optim_wrapper.optimizer.lr=1e-3 model.heads.view.x='[1,2]'",
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', *WORLD_SIZE],
+        default='none',
+        help='how the processes were started',
+    )
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def num_processes(launcher: str) -> int:
+    """How many processes a launcher started."""
+    return int(os.environ.get(WORLD_SIZE.get(launcher, ''), 1))
 
 
 def read_config(path: str, options: dict[str, Any] | None = None) -> Config:

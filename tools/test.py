@@ -2,13 +2,10 @@
 """Evaluates a checkpoint by a config's test loop: python tools/test.py CONFIG CHECKPOINT."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mmengine.config import DictAction
 
 from dinomm import launch
 
@@ -18,26 +15,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='file of weights; its state_dict is evaluated')
-    parser.add_argument('--work-dir', help='where the log goes (work_dirs/<config>)')
     parser.add_argument('--data', metavar='FOLDER', help='labelled folder of your own images')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='override config keys',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='how the processes were started',
-    )
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return launch.parse_args(parser)
 
 
 def main(args: argparse.Namespace) -> None:

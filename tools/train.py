@@ -2,13 +2,10 @@
 """Pretrains by a config: python tools/train.py CONFIG [--data FOLDER] [options]."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from mmengine.config import DictAction
 
 from dinomm import launch
 
@@ -17,7 +14,6 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/<config>)')
     parser.add_argument('--data', metavar='FOLDER', help='folder of your own images')
     parser.add_argument(
         '--resume',
@@ -40,24 +36,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--no-validate', action='store_true', help='leave the k-NN validation out')
     parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help="override config keys: optim_wrapper.optimizer.lr=1e-3 model.heads.view.x='[1,2]'",
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='how the processes were started',
-    )
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    return launch.parse_args(parser)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -71,7 +50,7 @@ def main(args: argparse.Namespace) -> None:
     if args.amp:
         launch.set_amp(config, args.amp)
     if args.auto_scale_lr:
-        launch.scale_lr(config, int(os.environ.get('WORLD_SIZE', 1)))
+        launch.scale_lr(config, launch.num_processes(args.launcher))
     if args.seed is not None:
         config.randomness = {'seed': args.seed}
     if args.resume:

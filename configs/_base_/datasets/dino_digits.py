@@ -7,19 +7,14 @@ changes single values in place:
     _base_.train_dataloader.dataset.pipeline[1].views[1].num = 6      # local crops
 """
 
+_base_ = ['./dino_2x224_8x96.py']
+
 # Names with two underscores are local to this file.
 __jitter = dict(prob=0.8, brightness=0.8, contrast=0.8)
 
 train_dataloader = dict(
-    batch_size=128,
     num_workers=1,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    sampler=dict(type='EpochSampler'),
-    collate_fn=dict(type='collate_views'),
     dataset=dict(
-        type='ImageFiles',
         root='data/digits/train',
         pipeline=[
             dict(type='LoadImage'),
@@ -47,28 +42,17 @@ train_dataloader = dict(
     ),
 )
 
-__evaluated = dict(
-    type='ImageFiles',
-    labels='folder',
-    pipeline=[
-        dict(type='LoadImage'),
-        dict(type='CenterView', short_side=28, size=28),
-        dict(type='PackViews'),
-    ],
+__loading = dict(batch_size=256, num_workers=1)
+__pipeline = [
+    dict(type='LoadImage'),
+    dict(type='CenterView', short_side=28, size=28),
+    dict(type='PackViews'),
+]
+val_dataloader = dict(__loading, dataset=dict(root='data/digits/val', pipeline=__pipeline))
+val_cfg = dict(
+    support_dataloader=dict(__loading, dataset=dict(root='data/digits/train', pipeline=__pipeline))
 )
-__evaluation = dict(
-    batch_size=256,
-    num_workers=1,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    collate_fn=dict(type='collate_views'),
-)
-__support = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/train'))
-val_dataloader = dict(__evaluation, dataset=dict(__evaluated, root='data/digits/val'))
-
-val_cfg = dict(type='KNNLoop', support_dataloader=__support)
-val_evaluator = dict(type='KNNAccuracy', k=(10, 20), temperature=0.07)
+val_evaluator = dict(k=(10, 20))
 
 test_dataloader = val_dataloader
 test_cfg = val_cfg
