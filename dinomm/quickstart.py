@@ -86,6 +86,8 @@ def photo_options(folder: Path) -> list[str]:
         f'train_dataloader.batch_size={batch}',
         f'train_cfg.max_epochs={epochs}',
         f'train_cfg.val_interval={max(1, epochs // 5)}',
+        f'param_scheduler.0.end={epochs / 12}',  # warm-up
+        f'param_scheduler.1.begin={epochs / 12}',
         f'default_hooks.checkpoint.interval={max(1, epochs // 5)}',
     ]
 

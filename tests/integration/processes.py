@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from yapf.yapflib import yapf_api
@@ -98,6 +99,7 @@ def _main(tool: str, arguments: list[str], cwd: Path, logs: Path, variables: dic
         os.dup2(file, number)
     os.chdir(cwd)
     os.environ.update(variables)
+    torch.set_num_threads(1)  # as in the pytest process: bits depend on how sums are split
     yapf_api.FormatCode = unformatted
     script = str(ROOT / 'tools' / tool)
     sys.argv = [script, *arguments]
