@@ -21,6 +21,7 @@ DIGITS_CONFIG = ROOT / 'configs/dino/quickstart_digits.py'
 PHOTOS_CONFIG = ROOT / 'configs/dino/quickstart_photos.py'
 ROWS = ('raw pixels', 'untrained network', 'pretrained teacher')
 PHOTO_STEPS, PHOTO_BATCH = 700, 32
+PROGRESS_SECONDS = 10.0
 
 
 class Run(NamedTuple):
@@ -115,11 +116,14 @@ def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Run:
             env={'OMP_NUM_THREADS': str(num_threads()), **os.environ},
         )
         assert process.stdout is not None
+        shown = -PROGRESS_SECONDS
         for line in process.stdout:
             file.write(line)
             progress = progress_of(line)
-            if progress:
+            due = time.perf_counter() - shown >= PROGRESS_SECONDS
+            if progress and (due or 'k-NN' in progress):
                 print(f'  {progress}', flush=True)
+                shown = time.perf_counter()
     if process.wait():
         tail = log.read_text().splitlines()[-1]
         raise RuntimeError(f'training stopped: {tail} (the whole log is {log})')
