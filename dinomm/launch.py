@@ -116,8 +116,9 @@ def set_data(config: Config, folder: str) -> None:
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ValueError(f'--data {folder}: there is no such folder')
-    split = (root / 'train').is_dir() and (root / 'val').is_dir()
-    train, val = (root / 'train', root / 'val') if split else (root, root)
+    train = train_folder(root)
+    split = train != root
+    val = root / 'val' if split else root
     config.train_dataloader.dataset.root = str(train)
     if config.get('val_cfg') is None:
         return
@@ -131,6 +132,12 @@ def set_data(config: Config, folder: str) -> None:
     if config.get('test_cfg') is not None:
         config.test_dataloader = config.val_dataloader
         config.test_cfg.support_dataloader = config.val_cfg.support_dataloader
+
+
+def train_folder(root: Path) -> Path:
+    """``root/train`` if there is ``root/val`` too, else ``root``."""
+    split = (root / 'train').is_dir() and (root / 'val').is_dir()
+    return root / 'train' if split else root
 
 
 def has_class_folders(root: Path) -> bool:

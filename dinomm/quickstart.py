@@ -76,7 +76,7 @@ def photo_options(folder: Path) -> list[str]:
     """Options of ``tools/train.py`` that fit a run of some minutes to a folder's size."""
     from dinomm.datasets.listing import find_images
 
-    num_images = len(find_images(folder, None).paths)
+    num_images = len(find_images(launch.train_folder(folder), None).paths)
     batch = min(PHOTO_BATCH, num_images)
     epochs = max(1, math.ceil(PHOTO_STEPS / (num_images // batch)))
     print(f'{num_images} images in {folder}: {epochs} epochs of {num_images // batch} steps')
