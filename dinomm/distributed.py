@@ -49,6 +49,16 @@ def fit_to_machine(config: Config) -> None:
         )
 
 
+def leave_processes() -> None:
+    """Ends the process group in order, when all have done their work.
+
+    A process that exits while another still talks to it can abort in gloo's threads.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def _do_not_pin(config: Config) -> None:
     loaders = [config.get(f'{stage}_dataloader') for stage in ('train', 'val', 'test')]
     loops = [config.get(f'{stage}_cfg') or {} for stage in ('val', 'test')]

@@ -35,6 +35,10 @@ def run_tool(main: Callable[[], Any]) -> int:
     try:
         check_environment()
         main()
+        if 'torch' in sys.modules:
+            from dinomm.distributed import leave_processes
+
+            leave_processes()
         return 0
     except USER_ERRORS as error:
         raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)

@@ -114,7 +114,7 @@ def test_launched_by(script, config, tmp_path):
         text=True,
         timeout=120,
     )
-    assert end.returncode == 0, end.stderr[-2000:]
+    assert end.returncode == 0, end.stderr
     assert [path.name for path in (tmp_path / 'work').glob('*.pth')] == ['epoch_3.pth']
     assert len(tiny.logged(tmp_path / 'work')) == 12
     assert len(tiny.logged(tmp_path / 'work', 'knn/top1_k5')) == 1
