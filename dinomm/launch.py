@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -250,8 +249,6 @@ def build_runner(config: Config, launcher: str = 'none'):
     """
     check_values(config)
     config.launcher = launcher
-    # mmcv without compiled operators says so at import; pretraining needs none of them
-    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     from dinomm import registry  # noqa: F401
     from dinomm.distributed import fit_to_machine
 

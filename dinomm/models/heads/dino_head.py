@@ -1,6 +1,5 @@
 """DINO's objective on view features."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -98,11 +97,6 @@ class DINOHead(BaseModule):
         self.centering = MODELS.build(
             {'num_prototypes': num_prototypes, **(centering or {'type': 'dinomm.MeanCentering'})}
         )
-
-    @property
-    def uniform_loss(self) -> float:
-        """The loss of a uniform student: ln K (systems that stay there have not started)."""
-        return self.loss_weight * math.log(self.num_prototypes)
 
     def init_weights(self) -> None:
         """Published initialisation: truncated normal of std .02 and zero biases in the MLP."""
