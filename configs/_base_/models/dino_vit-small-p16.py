@@ -18,7 +18,7 @@ model = dict(
             num_prototypes=65536,
             fixed_length=True,  # the prototypes keep length 1
             student_temp=0.1,
-            teacher_temp=0.04,
+            teacher_temp=dict(start=0.04, end=0.04, warmup_epochs=0),
             centering=dict(type='MeanCentering', momentum=0.9),
         )
     ),
