@@ -1,5 +1,7 @@
 """Decodes image files."""
 
+import io
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
@@ -17,6 +19,9 @@ class BrokenImageError(ValueError):
 class LoadImage(BaseTransform):
     """Reads ``img_path`` into ``img``: RGB, uint8, (H, W, 3), upright as EXIF tells.
 
+    Where the data set gives the file's content as ``img_bytes`` (shards, remote files), that is
+    decoded and the path only named.
+
     Transparent pixels are laid on white; 16-bit gray is scaled to 8 bits; of an animation the
     first picture is taken.
 
@@ -27,14 +32,14 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Adds ``img``."""
-        results['img'] = decode(results['img_path'])
+        results['img'] = decode(results['img_path'], results.pop('img_bytes', None))
         return results
 
 
-def decode(path: str) -> np.ndarray:
-    """The picture in a file, see :class:`LoadImage`."""
+def decode(path: str, content: bytes | None = None) -> np.ndarray:
+    """The picture in a file, or in its ``content``; see :class:`LoadImage`."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path if content is None else io.BytesIO(content)) as image:
             image.load()
             return np.asarray(_rgb(_upright(image)))
     except Exception as error:  # decoders raise nearly everything on a damaged file

@@ -103,3 +103,12 @@ def test_values_of_unknown_range(tmp_path):
         saved(tmp_path, Image.fromarray(RAMP.astype(np.float32)), 'a.tif')
     with pytest.raises(BrokenImageError, match='unknown range'):
         saved(tmp_path, Image.fromarray(RAMP.astype(np.int32) * 10**6), 'a.tif')
+
+
+def test_given_content_is_decoded_in_place_of_the_file(tmp_path):
+    Image.fromarray(COLOURS).save(tmp_path / 'a.png')
+    content = (tmp_path / 'a.png').read_bytes()
+    results = LoadImage()({'img_path': 'shard.tar/a.png', 'img_bytes': content})
+    assert np.array_equal(results['img'], COLOURS) and 'img_bytes' not in results
+    with pytest.raises(BrokenImageError, match='shard.tar/a.png'):
+        LoadImage()({'img_path': 'shard.tar/a.png', 'img_bytes': content[:30]})
