@@ -22,7 +22,7 @@ train_dataloader = dict(
     dataset=dict(
         root='data/photos',
         pipeline=[
-            dict(type='LoadImage'),
+            dict(type='LoadImage', deferred=True),  # MultiCrop decodes what it needs
             dict(
                 type='MultiCrop',
                 views=[

@@ -75,4 +75,5 @@ class MultiCropPreprocessor(BaseDataPreprocessor):
                 f'images have {images.shape[1]} channels, model.data_preprocessor.mean has '
                 f'{len(self.mean)}: make them agree'
             )
-        return images.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
+        images = images.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+        return images.sub_(self.mean).div_(self.std)

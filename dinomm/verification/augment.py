@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from dinomm.datasets.transforms import photometric
 from dinomm.datasets.transforms.geometry import resized_crop
+from dinomm.datasets.transforms.photometric import recolor
 
 from .result import Result, compare
 
@@ -55,28 +55,23 @@ def check_augment(arrays: Arrays) -> Iterator[Result]:
 
 
 def _chain(picture: np.ndarray, order: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    steps = zip(order.tolist(), factors.tolist(), strict=True)
-    return photometric.color_jitter(picture, steps)
+    return recolor(picture, list(zip(order.tolist(), factors.tolist(), strict=True)))
 
 
-def _jitter(name: str):
-    return lambda picture, factor: photometric.color_jitter(picture, [(name, float(factor))])
+def _alone(name: str):
+    return lambda picture, value=SOLARIZE_THRESHOLD: recolor(picture, [(name, float(value))])
 
 
 # operation -> (function of the crop and its arguments, names of the arguments, tolerance)
 OPERATIONS = {
-    'brightness': (_jitter('brightness'), ('factor',), FINE),
-    'contrast': (_jitter('contrast'), ('factor',), FINE),
-    'saturation': (_jitter('saturation'), ('factor',), FINE),
-    'hue': (_jitter('hue'), ('factor',), COARSE),
+    'brightness': (_alone('brightness'), ('factor',), FINE),
+    'contrast': (_alone('contrast'), ('factor',), FINE),
+    'saturation': (_alone('saturation'), ('factor',), FINE),
+    'hue': (_alone('hue'), ('factor',), COARSE),
     'chain': (_chain, ('order', 'factors'), COARSE),
-    'grayscale': (photometric.grayscale, (), FINE),
-    'solarize': (lambda picture: photometric.solarize(picture, SOLARIZE_THRESHOLD), (), FINE),
-    'blur': (
-        lambda picture, radius: photometric.gaussian_blur(picture, float(radius)),
-        ('radius',),
-        COARSE,
-    ),
+    'grayscale': (_alone('gray'), (), FINE),
+    'solarize': (_alone('solarize'), (), FINE),
+    'blur': (_alone('blur'), ('radius',), COARSE),
 }
 
 

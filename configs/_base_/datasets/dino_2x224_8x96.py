@@ -29,7 +29,7 @@ train_dataloader = dict(
         type='ImageFiles',
         root='data/imagenet/train',
         pipeline=[
-            dict(type='LoadImage'),
+            dict(type='LoadImage', deferred=True),  # MultiCrop decodes what it needs
             dict(
                 type='MultiCrop',
                 views=[

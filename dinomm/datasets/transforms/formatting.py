@@ -18,7 +18,8 @@ class PackViews(BaseTransform):
 
     The ``DataSample`` has ``gt_label`` if it is known, and as meta information ``img_path``,
     ``boxes`` ((V, 4): y, x, height, width in pixels of the decoded picture), ``flips`` ((V,)) and
-    ``sample_key`` (seed, epoch, index).
+    ``sample_key`` (seed, epoch, index). The channels stay innermost in memory, as pictures are
+    decoded: the device brings them into the model's order.
     """
 
     def transform(self, results: dict) -> dict:
@@ -34,7 +35,7 @@ class PackViews(BaseTransform):
         if 'gt_label' in results:
             sample.set_gt_label(results['gt_label'])
         inputs = [
-            torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
+            torch.from_numpy(np.ascontiguousarray(view)).permute(2, 0, 1)
             for view in results['views']
         ]
         return {'inputs': inputs, 'data_samples': sample}
@@ -46,7 +47,8 @@ def collate_views(samples: Sequence[dict]) -> dict:
     """Stacks each view over the samples.
 
     Returns:
-        ``inputs``: a uint8 (B, 3, H, W) tensor a view, in shared memory if made by a worker;
+        ``inputs``: a uint8 (B, 3, H, W) tensor a view, channels innermost in memory
+        (``torch.channels_last``), in shared memory if made by a worker;
         ``data_samples``: the list of them.
 
     Raises:
@@ -62,6 +64,11 @@ def collate_views(samples: Sequence[dict]) -> dict:
             )
     views = zip(*(sample['inputs'] for sample in samples), strict=True)
     return {
-        'inputs': [default_collate(list(view)) for view in views],
+        'inputs': [_stack(view) for view in views],
         'data_samples': [sample['data_samples'] for sample in samples],
     }
+
+
+def _stack(view: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(3, H, W) each to (B, 3, H, W), channels innermost: nothing but copies of whole pictures."""
+    return default_collate([image.permute(1, 2, 0) for image in view]).permute(0, 3, 1, 2)

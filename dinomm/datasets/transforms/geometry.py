@@ -51,10 +51,16 @@ def resized_crop(picture: np.ndarray, box: Box, size: tuple[int, int]) -> np.nda
     and differs from it by rounding alone.
     """
     y, x, h, w = box
-    crop = picture[y : y + h, x : x + w]
+    crop = picture[y : y + h, x : x + w].copy()  # the kernel is fast on a dense block alone
     if (h, w) == size:
-        return crop.copy()
-    # a copy: torch wants writable memory, and the kernel a dense block
-    tensor = torch.from_numpy(np.array(crop))[None].permute(0, 3, 1, 2)
+        return crop
+    tensor = torch.from_numpy(crop)[None].permute(0, 3, 1, 2)
     resized = interpolate(tensor, size, mode='bicubic', antialias=True, align_corners=False)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+
+
+def reduced_box(box: Box, reduction: int) -> Box:
+    """The box in a picture of a fraction of the size, its edges on the nearest whole pixels."""
+    y, x, h, w = box
+    top, left = round(y / reduction), round(x / reduction)
+    return top, left, round((y + h) / reduction) - top, round((x + w) / reduction) - left

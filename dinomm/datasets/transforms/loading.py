@@ -1,14 +1,30 @@
 """Decodes image files."""
 
 import io
+from pathlib import Path
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dinomm.registry import TRANSFORMS
 
-_ORIENTATION = 0x0112  # EXIF tag
+_ORIENTATION = 0x0112  # EXIF tag; its values that ...
+_TRANSPOSED = (5, 6, 7, 8)
+_MIRRORED = (2, 3, 6, 7)
+_UPSIDE_DOWN = (3, 4, 7, 8)
+
+_JPEG = ('JPEG', 'MPO')
+_JPEG_END = b'\xff\xd9'
+_OPENCV_FLAGS = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+REDUCTIONS = tuple(_OPENCV_FLAGS)
+"""Factors by which a JPEG can be made smaller while it is decoded."""
 
 
 class BrokenImageError(ValueError):
@@ -20,38 +36,106 @@ class LoadImage(BaseTransform):
     """Reads ``img_path`` into ``img``: RGB, uint8, (H, W, 3), upright as EXIF tells.
 
     Where the data set gives the file's content as ``img_bytes`` (shards, remote files), that is
-    decoded and the path only named.
+    decoded and the path only named. Transparent pixels are laid on white; 16-bit gray is scaled to
+    8 bits; of an animation the first picture is taken.
 
-    Transparent pixels are laid on white; 16-bit gray is scaled to 8 bits; of an animation the
-    first picture is taken.
+    Args:
+        deferred: ``img`` is an :class:`EncodedImage`. Only :class:`MultiCrop` takes one: it decodes
+            after it has drawn its boxes, a large JPEG at a fraction of its size.
 
     Raises:
         BrokenImageError: The file is missing or cannot be decoded, or its values have no known
             range (floats, integers of more than 16 bits).
     """
 
+    def __init__(self, deferred: bool = False) -> None:
+        self.deferred = deferred
+
     def transform(self, results: dict) -> dict:
-        """Adds ``img``."""
-        results['img'] = decode(results['img_path'], results.pop('img_bytes', None))
+        """Adds ``img``; takes ``img_bytes`` away."""
+        image = EncodedImage(results['img_path'], results.pop('img_bytes', None))
+        results['img'] = image if self.deferred else image.decode()
         return results
 
 
-def decode(path: str, content: bytes | None = None) -> np.ndarray:
-    """The picture in a file, or in its ``content``; see :class:`LoadImage`."""
-    try:
-        with Image.open(path if content is None else io.BytesIO(content)) as image:
-            image.load()
-            return np.asarray(_rgb(_upright(image)))
-    except Exception as error:  # decoders raise nearly everything on a damaged file
-        raise BrokenImageError(f'cannot read {path}: {error}') from error
+class EncodedImage:
+    """An image file whose header has been read.
+
+    Args:
+        path: The file, or a name for ``content``.
+        content: The file's bytes, if they are at hand.
+
+    Attributes:
+        height: In pixels, after EXIF's orientation.
+        width: Likewise.
+        reductions: Factors that :meth:`decode` can be asked for.
+
+    Raises:
+        BrokenImageError: See :class:`LoadImage`.
+    """
+
+    def __init__(self, path: str, content: bytes | None = None) -> None:
+        self.path = path
+        try:
+            self._content = Path(path).read_bytes() if content is None else content
+            self._image = Image.open(io.BytesIO(self._content))
+            self._orientation = _orientation(self._image)
+        except Exception as error:  # decoders raise nearly everything on a damaged file
+            raise BrokenImageError(f'cannot read {path}: {error}') from error
+        self._sides = self._image.size
+        transposed = self._orientation in _TRANSPOSED
+        self.width, self.height = self._sides[::-1] if transposed else self._sides
+        self.reductions = REDUCTIONS if self._image.format in _JPEG else (1,)
+
+    def decode(self, reduction: int = 1) -> np.ndarray:
+        """The picture, RGB uint8 (ceil(height / reduction), ceil(width / reduction), 3).
+
+        Raises:
+            BrokenImageError: See :class:`LoadImage`.
+        """
+        try:
+            picture = self._decode_by_opencv(reduction)
+            if picture is None:
+                picture = self._decode_by_pillow(reduction)
+        except Exception as error:
+            raise BrokenImageError(f'cannot read {self.path}: {error}') from error
+        return _upright(picture, self._orientation)
+
+    def _decode_by_opencv(self, reduction: int) -> np.ndarray | None:
+        """Faster, for JPEGs alone; of a truncated one it would make up the rest."""
+        usual = self._image.format in _JPEG and self._image.mode in ('RGB', 'L')
+        if not usual or not self._content.endswith(_JPEG_END):
+            return None
+        flags = _OPENCV_FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            picture = cv2.imdecode(np.frombuffer(self._content, np.uint8), flags)
+        except cv2.error:
+            return None
+        return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+    def _decode_by_pillow(self, reduction: int) -> np.ndarray:
+        if reduction > 1:
+            width, height = self._sides
+            self._image.draft(None, (width // reduction, height // reduction))
+        self._image.load()
+        return np.array(_rgb(self._image))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> int:
     try:
-        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged metadata do not spoil the pixels
-        return image
-    return ImageOps.exif_transpose(image) if turned else image
+        return 1
+
+
+def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation in _TRANSPOSED:
+        picture = picture.swapaxes(0, 1)
+    if orientation in _UPSIDE_DOWN:
+        picture = picture[::-1]
+    if orientation in _MIRRORED:
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

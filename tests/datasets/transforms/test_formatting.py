@@ -22,12 +22,13 @@ def results(sizes=(4, 4, 2), **extra):
     )
 
 
-def test_views_become_planes():
+def test_views_become_tensors_of_the_same_memory():
     given = results()
     packed = PackViews()(given)
     for view, tensor in zip(given['views'], packed['inputs'], strict=True):
-        assert tensor.dtype == torch.uint8 and tensor.is_contiguous()
+        assert tensor.dtype == torch.uint8 and tensor.shape == (3, *view.shape[:2])
         assert np.array_equal(tensor.permute(1, 2, 0).numpy(), view)
+        assert tensor.data_ptr() == view.ctypes.data
 
 
 def test_sample_carries_what_is_known():
@@ -45,7 +46,9 @@ def test_collate_gives_a_batch_a_view():
     samples = [PackViews()(results()) for _ in range(5)]
     batch = collate_views(samples)
     assert [tuple(view.shape) for view in batch['inputs']] == [(5, 3, s, s) for s in (4, 4, 2)]
-    assert batch['inputs'][2].dtype == torch.uint8
+    for view in batch['inputs']:
+        assert view.dtype == torch.uint8
+        assert view.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch['inputs'][1][3], samples[3]['inputs'][1])
     assert batch['data_samples'] == [sample['data_samples'] for sample in samples]
 

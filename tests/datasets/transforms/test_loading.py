@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dinomm.datasets.transforms import BrokenImageError, LoadImage
+from dinomm.datasets.transforms.loading import REDUCTIONS, EncodedImage
 
 RAMP = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 COLOURS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
@@ -10,6 +11,9 @@ COLOURS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 
 def load(path):
     picture = LoadImage()({'img_path': str(path)})['img']
+    image = LoadImage(deferred=True)({'img_path': str(path)})['img']
+    assert (image.height, image.width) == picture.shape[:2]
+    assert np.array_equal(image.decode(), picture)
     assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
     return picture
 
@@ -110,5 +114,68 @@ def test_given_content_is_decoded_in_place_of_the_file(tmp_path):
     content = (tmp_path / 'a.png').read_bytes()
     results = LoadImage()({'img_path': 'shard.tar/a.png', 'img_bytes': content})
     assert np.array_equal(results['img'], COLOURS) and 'img_bytes' not in results
-    with pytest.raises(BrokenImageError, match='shard.tar/a.png'):
+    with pytest.raises(BrokenImageError, match=r'shard\.tar/a\.png'):
         LoadImage()({'img_path': 'shard.tar/a.png', 'img_bytes': content[:30]})
+
+
+JPEGS = {
+    'baseline': dict(subsampling=2),
+    'full colour': dict(subsampling=0),
+    'progressive': dict(progressive=True),
+    'gray': dict(),
+    'CMYK': dict(),
+}
+
+
+@pytest.mark.parametrize('reduction', REDUCTIONS)
+@pytest.mark.parametrize('kind', JPEGS)
+def test_jpegs_are_decoded_as_pillow_does(tmp_path, kind, reduction):
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (7, 9, 3), dtype=np.uint8))
+    image = coarse.resize((101, 67), Image.Resampling.BICUBIC)
+    image = image.convert({'gray': 'L', 'CMYK': 'CMYK'}.get(kind, 'RGB'))
+    image.save(tmp_path / 'a.jpg', quality=90, **JPEGS[kind])
+    with Image.open(tmp_path / 'a.jpg') as expected:
+        expected.draft(None, (101 // reduction, 67 // reduction))
+        expected = np.asarray(expected.convert('RGB'))
+    picture = EncodedImage(str(tmp_path / 'a.jpg')).decode(reduction)
+    assert picture.shape == (-(-67 // reduction), -(-101 // reduction), 3)
+    assert np.array_equal(picture, expected)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('reduction', [1, 2])
+def test_a_turned_jpeg(tmp_path, orientation, reduction):
+    corners = np.zeros((48, 64, 3), np.uint8)
+    corners[:24, :32], corners[:24, 32:], corners[24:, :32] = 250, 170, 80
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(corners).save(tmp_path / 'a.jpg', quality=95, exif=exif)
+    with Image.open(tmp_path / 'a.jpg') as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    image = EncodedImage(str(tmp_path / 'a.jpg'))
+    assert (image.height, image.width) == upright.shape[:2]
+    picture = image.decode(reduction).astype(int)
+    assert (
+        np.abs(picture - upright[reduction // 2 :: reduction, reduction // 2 :: reduction]).max()
+        < 9
+    )
+
+
+def test_bytes_after_the_picture_do_no_harm(tmp_path, write_image):
+    path = write_image(tmp_path / 'a.jpg', 40, 60)
+    expected = load(path)
+    path.write_bytes(path.read_bytes() + b'a film of a phone')
+    assert np.array_equal(load(path), expected)
+
+
+def test_a_damaged_orientation_does_no_harm(tmp_path, write_image):
+    path = write_image(tmp_path / 'a.jpg', 40, 60)
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b'\xff\xe1\x00\x10Exif\x00\x00damaged!' + content[2:])
+    assert load(path).shape == (40, 60, 3)
+
+
+def test_only_jpegs_can_be_decoded_smaller(tmp_path, write_image):
+    assert EncodedImage(str(write_image(tmp_path / 'a.jpg', 40, 60))).reductions == REDUCTIONS
+    assert EncodedImage(str(write_image(tmp_path / 'a.png', 40, 60))).reductions == (1,)

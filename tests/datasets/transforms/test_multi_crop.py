@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dinomm.datasets import MultiCrop, SampleKey
-from dinomm.datasets.transforms import photometric
+from dinomm.datasets import LoadImage, MultiCrop, SampleKey
 from dinomm.datasets.transforms.geometry import resized_crop
-from dinomm.datasets.transforms.multi_crop import draw_jitter, recolor
+from dinomm.datasets.transforms.loading import REDUCTIONS, EncodedImage
+from dinomm.datasets.transforms.multi_crop import draw_jitter, draw_view, largest_reduction
+from dinomm.datasets.transforms.photometric import recolor
 from dinomm.datasets.transforms.views import Jitter, parse_view
 from dinomm.registry import TRANSFORMS
 
@@ -66,50 +67,90 @@ def test_one_decoded_picture_is_left_as_it_was(picture):
     assert np.array_equal(picture, before)
 
 
-def test_operations_run_in_the_published_order(monkeypatch, picture):
-    calls = []
-    for name in ('color_jitter', 'grayscale', 'gaussian_blur', 'solarize'):
-        monkeypatch.setattr(
-            photometric, name, lambda image, *args, name=name: calls.append(name) or image
-        )
-    always = dict(
-        GLOBAL,
-        jitter=dict(prob=1, hue=0.1),
-        gray=1,
-        blur=dict(prob=1),
-        solarize=dict(prob=1),
-    )
-    crop([always], picture)
-    assert calls == ['color_jitter', 'grayscale', 'gaussian_blur', 'solarize']
-
-
-def test_rates_and_ranges(monkeypatch, picture):
-    drawn = Counter()
-    radii = []
-    monkeypatch.setattr(
-        photometric, 'color_jitter', lambda image, steps: drawn.update(['jitter']) or image
-    )
-    monkeypatch.setattr(photometric, 'grayscale', lambda image: drawn.update(['gray']) or image)
-    monkeypatch.setattr(photometric, 'gaussian_blur', lambda image, r: radii.append(r) or image)
-    monkeypatch.setattr(
-        photometric, 'solarize', lambda image, t: drawn.update([f'solarize {t}']) or image
-    )
-    view = parse_view(dict(GLOBAL, **ALL), 'views[0]')
-    number = 4000
+def draws(config, number=4000):
     rng = np.random.default_rng(0)
-    for _ in range(number):
-        recolor(picture, view, rng)
-    for name, rate in (('jitter', 0.8), ('gray', 0.2), ('solarize 128', 0.2)):
-        assert drawn[name] / number == pytest.approx(rate, abs=0.03)
-    assert len(radii) / number == pytest.approx(0.5, abs=0.03)
+    view = parse_view(config, 'views[0]')
+    return [draw_view(view, 60, 80, (3 / 4, 4 / 3), rng) for _ in range(number)]
+
+
+def test_operations_run_in_the_published_order(picture):
+    always = dict(
+        GLOBAL, jitter=dict(prob=1, hue=0.1), gray=1, blur=dict(prob=1), solarize=dict(prob=1)
+    )
+    names = [name for name, _ in draws(always, 1)[0].steps]
+    assert names == ['hue', 'gray', 'blur', 'solarize']
+    results = crop([always], picture)
+    draw = draw_view(parse_view(always, ''), 60, 80, (3 / 4, 4 / 3), SampleKey(0, 0, 0).generator())
+    expected = recolor(resized_crop(picture, draw.box, (32, 32)), draw.steps)
+    assert np.array_equal(results['views'][0], expected)
+
+
+def test_rates_and_ranges():
+    drawn = draws(dict(GLOBAL, **ALL))
+    steps = [dict(draw.steps) for draw in drawn]
+    rates = dict(brightness=0.8, hue=0.8, gray=0.2, blur=0.5, solarize=0.2)
+    for name, rate in rates.items():
+        assert np.mean([name in some for some in steps]) == pytest.approx(rate, abs=0.03)
+    assert np.mean([draw.flip for draw in drawn]) == pytest.approx(0.5, abs=0.03)
+    assert {some['solarize'] for some in steps if 'solarize' in some} == {128}
+    radii = [some['blur'] for some in steps if 'blur' in some]
     assert 0.1 <= min(radii) < 0.12 and 1.98 < max(radii) <= 2.0
     assert np.mean(radii) == pytest.approx(1.05, abs=0.05)
 
 
+def jpeg(path, height, width):
+    """A photograph's spectrum: coarse structure with some fine."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
+    smooth = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    fine = rng.normal(0, 6, (height, width, 3))
+    Image.fromarray(np.clip(smooth + fine, 0, 255).astype(np.uint8)).save(path, quality=92)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ('size', 'reduction'), [((40, 60), 1), ((240, 320), 2), ((480, 640), 4), ((960, 1280), 8)]
+)
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(tmp_path, monkeypatch, size, reduction):
+    asked = []
+    decode = EncodedImage.decode
+    monkeypatch.setattr(
+        EncodedImage, 'decode', lambda image, by=1: asked.append(by) or decode(image, by)
+    )
+    path = jpeg(tmp_path / 'a.jpg', *size)
+    results = LoadImage(deferred=True)({'img_path': path, 'sample_key': SampleKey(0, 0, 0)})
+    results = MultiCrop([dict(size=24, scale=(0.6, 0.9), num=3)])(results)
+    assert asked == [reduction]
+    picture = decode(EncodedImage(path))
+    drawn = MultiCrop([dict(size=24, scale=(0.6, 0.9), num=3)])(
+        {'img': picture, 'sample_key': SampleKey(0, 0, 0)}
+    )
+    assert np.abs(results['boxes'] - drawn['boxes']).max() <= reduction
+    for view, box in zip(results['views'], results['boxes'], strict=True):
+        difference = view.astype(float) - resized_crop(picture, tuple(box), (24, 24))
+        assert np.abs(difference).mean() < (1.0 if reduction > 1 else 1e-9)
+        assert np.abs(difference.mean(axis=(0, 1))).max() < 0.3
+
+
+def test_the_smallest_view_for_its_box_decides_the_reduction():
+    assert largest_reduction([(0, 0, 600, 900)], [100], REDUCTIONS) == 2
+    assert largest_reduction([(0, 0, 600, 900), (0, 0, 500, 900)], [100, 100], REDUCTIONS) == 1
+    assert largest_reduction([(0, 0, 2400, 9000)], [100], REDUCTIONS) == 8
+    assert largest_reduction([(0, 0, 2400, 9000)], [100], (1,)) == 1
+
+
+def test_a_file_without_reductions_can_be_deferred_too(write_image, tmp_path):
+    path = str(write_image(tmp_path / 'a.png', 200, 300))
+    results = LoadImage(deferred=True)({'img_path': path, 'sample_key': SampleKey(0, 0, 1)})
+    views = MultiCrop([dict(size=16, scale=(0.9, 1.0))])(results)['views']
+    expected = crop([dict(size=16, scale=(0.9, 1.0))], np.asarray(Image.open(path)), 1)['views']
+    assert np.array_equal(views[0], expected[0])
+
+
 def test_jitter_draws_torchvisions_factors_in_every_order():
     rng = np.random.default_rng(0)
-    draws = [draw_jitter(Jitter(1, 0.4, 1.5, 0.2, 0.1), rng) for _ in range(3000)]
-    orders = Counter(tuple(name for name, _ in steps) for steps in draws)
+    drawn = [draw_jitter(Jitter(1, 0.4, 1.5, 0.2, 0.1), rng) for _ in range(3000)]
+    orders = Counter(tuple(name for name, _ in steps) for steps in drawn)
     assert len(orders) == 24 and min(orders.values()) > 70
     for name, low, high in (
         ('brightness', 0.6, 1.4),
@@ -117,7 +158,7 @@ def test_jitter_draws_torchvisions_factors_in_every_order():
         ('saturation', 0.8, 1.2),
         ('hue', -0.1, 0.1),
     ):
-        factors = np.array([dict(steps)[name] for steps in draws])
+        factors = np.array([dict(steps)[name] for steps in drawn])
         assert low <= factors.min() and factors.max() <= high
         assert factors.mean() == pytest.approx((low + high) / 2, abs=0.03 * (high - low))
         assert factors.std() == pytest.approx((high - low) / 12**0.5, rel=0.05)

@@ -1,0 +1,170 @@
+"""Images a second of the input pipeline, against the published one on the same files."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from dinomm.datasets import EpochSampler, ImageFiles, collate_views
+from dinomm.datasets.embedded import PHOTOS, write_photos
+from dinomm.launch import read_config
+from dinomm.models.preprocessor import MultiCropPreprocessor
+
+from .plain_views import PlainViews
+
+CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/dino_2x224_8x96.py'
+QUALITY = 95
+LONG_SIDE = 500
+
+
+class AugmentSize(NamedTuple):
+    """How much is measured.
+
+    Attributes:
+        images: In each measurement.
+        rounds: Measurements of each pipeline, in turns.
+        batch: Images a batch of the DataLoader.
+        workers: Of the DataLoader.
+    """
+
+    images: int = 192
+    rounds: int = 5
+    batch: int = 16
+    workers: int = 2
+
+
+def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
+    """Measures dinomm's and the published pipeline in turns.
+
+    First decoding and views alone on one core, then a DataLoader with workers: collating, the
+    transfer to the device (CUDA if there is one) and the normalisation included.
+
+    Returns:
+        Medians and ratios as plain numbers.
+
+    Raises:
+        ValueError: Too few images for the batches that the workers prepare ahead not to count.
+    """
+    if size.images < 4 * size.workers * size.batch:
+        raise ValueError(
+            f'--images {size.images} is too few for {size.workers} workers and batches of '
+            f'{size.batch}: give at least {4 * size.workers * size.batch}'
+        )
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    with TemporaryDirectory() as folder:
+        files = islice(cycle(write_photographs(Path(folder))), size.images)
+        listing = Path(folder, 'images.txt')
+        listing.write_text('\n'.join(map(str, files)))
+        ours = ImageFiles(listing, read_config(str(CONFIG)).train_dataloader.dataset.pipeline)
+        plain = PlainViews([ours.image_path(i) for i in range(len(ours))])
+        one_core = compare_in_turns(
+            {
+                'dinomm': lambda: time_samples(ours),
+                'published': lambda: time_samples(plain),
+            },
+            size.rounds,
+        )
+        report('one core, decoding and views', one_core, show)
+        with_workers = compare_in_turns(
+            {
+                'dinomm': lambda: time_loader(dinomm_batches(ours, size), size),
+                'published': lambda: time_loader(plain_batches(plain, size), size),
+            },
+            size.rounds,
+        )
+        report(f'DataLoader, {size.workers} workers, to the device', with_workers, show)
+    return {'size': size._asdict(), 'one_core': one_core, 'data_loader': with_workers}
+
+
+def write_photographs(folder: Path) -> list[Path]:
+    """The embedded photographs as JPEGs of about 500x375, in two crops each."""
+    written = []
+    source = write_photos(Path('data/photos'))
+    for name in PHOTOS:
+        picture = np.asarray(Image.open(source / name).convert('RGB'))
+        height, width = picture.shape[:2]
+        for part, y in (('a', 0), ('b', height - min(height, width * 3 // 4))):
+            crop = Image.fromarray(picture[y : y + width * 3 // 4])
+            sides = LONG_SIDE, round(LONG_SIDE * crop.height / crop.width)
+            crop = crop.resize(sides, Image.Resampling.BICUBIC)
+            written.append(folder / f'{Path(name).stem}_{part}.jpg')
+            crop.save(written[-1], quality=QUALITY)
+    return written
+
+
+def compare_in_turns(measured: dict[str, Callable[[], float]], rounds: int) -> dict:
+    """Images a second of each (median), and the ratios of the rounds."""
+    speeds: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(rounds):
+        for name, measure in measured.items():
+            speeds[name].append(measure())
+    ratios = [ours / plain for ours, plain in zip(*speeds.values(), strict=True)]
+    return {
+        'images_per_s': {name: statistics.median(values) for name, values in speeds.items()},
+        'ratio': statistics.median(ratios),
+        'ratios': ratios,
+    }
+
+
+def report(name: str, result: dict, show: Callable[[str], None]) -> None:
+    """One line a pipeline, one for the ratio."""
+    show(f'{name}:')
+    for pipeline, speed in result['images_per_s'].items():
+        show(f'  {pipeline:<10} {speed:6.1f} images/s')
+    ratios = ' '.join(f'{ratio:.2f}' for ratio in result['ratios'])
+    show(f'  dinomm is {result["ratio"]:.2f} times as fast (rounds {ratios})')
+
+
+def time_samples(dataset: Any) -> float:
+    """Images a second, one after the other in this process."""
+    dataset[0]
+    start = time.perf_counter()
+    for index in range(len(dataset)):
+        dataset[index]
+    return len(dataset) / (time.perf_counter() - start)
+
+
+def time_loader(batches: Iterator[Any], size: AugmentSize) -> float:
+    """Images a second after the first batch, which waits for the workers to start."""
+    next(batches)
+    start = time.perf_counter()
+    count = sum(1 for _ in batches)
+    return count * size.batch / (time.perf_counter() - start)
+
+
+def dinomm_batches(dataset: ImageFiles, size: AugmentSize) -> Iterator[Any]:
+    """Normalised groups of views on the device."""
+    preprocessor = MultiCropPreprocessor().to(_device())
+    loader = _loader(dataset, size, sampler=EpochSampler(dataset, seed=0), collate_fn=collate_views)
+    return map(preprocessor, loader)
+
+
+def plain_batches(dataset: PlainViews, size: AugmentSize) -> Iterator[Any]:
+    """Lists of views on the device."""
+    for batch in _loader(dataset, size, shuffle=True):
+        yield [view.to(_device(), non_blocking=True) for view in batch]
+
+
+def _loader(dataset: Any, size: AugmentSize, **options: Any) -> DataLoader:
+    return DataLoader(
+        dataset,
+        batch_size=size.batch,
+        num_workers=size.workers,
+        pin_memory=torch.cuda.is_available(),
+        drop_last=True,
+        **options,
+    )
+
+
+def _device() -> torch.device:
+    return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
