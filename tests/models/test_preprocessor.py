@@ -30,6 +30,13 @@ def test_equal_consecutive_sizes_are_joined_view_major(dtype):
     assert all(torch.equal(view, before) for view, before in zip(views, kept, strict=True))
 
 
+def test_channels_that_lie_innermost_are_brought_into_the_models_order():
+    view = torch.randint(256, (2, 8, 8, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    (group,) = MultiCropPreprocessor()({'inputs': [view], 'data_samples': None})['inputs']
+    assert group.images.is_contiguous()
+    torch.testing.assert_close(group.images.double(), normalised(view), atol=1e-5, rtol=1e-5)
+
+
 def test_a_single_float_view_is_not_written_to():
     (view,) = random_views(8, dtype=torch.float32)
     before = view.clone()

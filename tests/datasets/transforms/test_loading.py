@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -160,6 +161,16 @@ def test_a_turned_jpeg(tmp_path, orientation, reduction):
         np.abs(picture - upright[reduction // 2 :: reduction, reduction // 2 :: reduction]).max()
         < 9
     )
+
+
+def test_an_opencv_that_fills_up_truncated_files_is_not_believed(
+    tmp_path, write_image, monkeypatch
+):
+    path = write_image(tmp_path / 'a.jpg', 40, 60)
+    path.write_bytes(path.read_bytes()[:-20])
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: np.full((40, 60, 3), 128, np.uint8))
+    with pytest.raises(BrokenImageError, match='truncated'):
+        load(path)
 
 
 def test_bytes_after_the_picture_do_no_harm(tmp_path, write_image):
