@@ -1,4 +1,4 @@
-"""ResNet-50 with DINO's head: 23.5 M parameters in the backbone, 25.7 M in the head."""
+"""ResNet-50 with DINO's head: 23.5 M parameters in the backbone, 25.8 M in the head."""
 
 _base_ = ['./dino_vit-small-p16.py']
 
