@@ -65,9 +65,9 @@ class LARS(Optimizer):
         return loss
 
     def _step_group(self, group: dict, params: list[Tensor]) -> None:
-        updates = [p.grad for p in params]
+        updates = [p.grad for p in params if p.grad is not None]
         if not group['lars_exclude']:
-            updates = torch._foreach_add(updates, params, alpha=group['weight_decay'])
+            updates = list(torch._foreach_add(updates, params, alpha=group['weight_decay']))
             torch._foreach_mul_(updates, _trust_ratios(params, updates, group['eta']))
         for p in params:
             if 'momentum_buffer' not in self.state[p]:
