@@ -8,23 +8,17 @@ Command, on both of two nodes (NODE_RANK=0 and 1, MASTER_ADDR the first's addres
 Published result: k-NN 76.0, linear 77.8 (top-1; README of DINO's code).
 Settings: those of the published run are not known here, neither epochs nor batch; these are
     ViT-S/16's, so the published result may need others.
+Needs timm: pip install timm
 One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=16
     (batch norm then sees 64 images, not 1024).
 """
 
-_base_ = [
-    '../_base_/models/dino_xcit-small-12-p16.py',
-    '../_base_/datasets/dino_2x224_8x96.py',
-    '../_base_/schedules/dino_adamw_100e.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = ['./dino_vit-small-p16_16xb64-coslr-300e_in1k.py']
 
 model = dict(
-    heads=dict(
-        view=dict(fixed_length=False, teacher_temp=dict(start=0.04, end=0.07, warmup_epochs=30))
+    backbone=dict(  # 384 wide, as ViT-S
+        _delete_=True, type='TIMMBackbone', model_name='xcit_small_12_p16_224', drop_path_rate=0.1
     )
 )
-train_cfg = dict(max_epochs=300)
-# 16 x 64 = 1024 images
-optim_wrapper = dict(optimizer=dict(lr=5e-4 * 1024 / 256))
-auto_scale_lr = dict(base_batch_size=1024)
+# batch norm, in its patch embedding and local blocks, over all GPUs
+sync_bn = 'torch'
