@@ -171,7 +171,7 @@ def set_amp(config: Config, dtype: str) -> None:
             'write the autocast of that wrapper into the config'
         )
     wrapper.update(type=known[1], dtype=dtype)
-    if dtype == 'float16':
+    if dtype == 'float16' and wrapper.optimizer.get('fused'):
         wrapper.optimizer.fused = False
 
 

@@ -102,7 +102,7 @@ WITH_CFG_OPTIONS = {
     'workers': ('train_dataloader.num_workers=-1', 'train_dataloader.num_workers is -1'),
     'freeze': ('optim_wrapper.freeze_last_layer=-1', 'optim_wrapper.freeze_last_layer is -1'),
     'prototypes': (f'{HEAD}.num_prototypes=0', 'num_prototypes is 0'),
-    'temperature': (f'{HEAD}.teacher_temp=0', 'teacher_temp is 0'),
+    'temperature': (f'{HEAD}.teacher_temp=-1', 'teacher_temp is -1'),
     'momentum': ('custom_hooks.0.momentum=2', 'TeacherEMAHook.momentum is 2'),
     'clip': ('optim_wrapper.clip_grad.max_norm=-2', 'max_norm above 0'),
     'index': ('train_dataloader.dataset.pipeline.7.x=1', 'pipeline.7.x=1 does not fit'),
