@@ -14,7 +14,12 @@ author = 'The dinomm contributors'
 copyright = author
 release = re.search(r"'(.+)'", (ROOT / 'dinomm/version.py').read_text())[1]
 
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'tool_help']
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.napoleon',
+    'tool_help',
+]
 exclude_patterns = ['results']
 html_theme = 'furo'
 html_title = f'dinomm {release}'
@@ -38,7 +43,10 @@ default_role = 'literal'
 # would download their indices.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r'py:.*', r'(torch|nn|mmengine|mmpretrain|mmcv|numpy|np|matplotlib|PIL)(\..*)?'),
+    (
+        r'py:.*',
+        r'(torch|nn|mmengine|mmpretrain|mmcv|numpy|np|matplotlib|PIL)(\..*)?',
+    ),
     (r'py:.*', r'(argparse|collections|pathlib)\..*'),
     (r'py:data', r'[A-Z_]+'),  # constants of the module itself
     (r'py:class', r'.*\.T'),  # type variables

@@ -18,19 +18,25 @@ def help_of(tool: str, *subcommand: str) -> str:
     Raises:
         RuntimeError: The tool does not give any.
     """
-    if tool == 'quickstart.py':  # the file sets an environment up before it answers
+    if tool == 'quickstart.py':  # the file first makes an environment
         command = [sys.executable, '-m', 'dinomm.quickstart', '--help']
     elif tool.endswith('.py'):
         command = [sys.executable, str(TOOLS / tool), *subcommand, '--help']
     else:
         command = ['bash', str(TOOLS / tool)]
-    environment = {**os.environ, 'COLUMNS': '90', 'NO_COLOR': '1'}
+    environment = {**os.environ, 'COLUMNS': '78', 'NO_COLOR': '1'}
     ended = subprocess.run(
-        command, cwd=TOOLS.parent, env=environment, capture_output=True, text=True
+        command,
+        cwd=TOOLS.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     text = ended.stderr if tool.endswith('.sh') else ended.stdout
     if not text.lower().startswith('usage'):
-        raise RuntimeError(f'{" ".join(command)} gives no help:\n{ended.stderr}')
+        raise RuntimeError(
+            f'{" ".join(command)} gives no help:\n{ended.stderr}'
+        )
     return text
 
 

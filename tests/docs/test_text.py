@@ -10,7 +10,7 @@ from mmengine.registry import Registry
 from dinomm import launch, registry
 from dinomm.config_check import check_config
 
-from .pages import PAGES, ROOT
+from .pages import PAGES, ROOT, blocks
 
 INLINE = re.compile(r'(?<!`)`([^`\n]+)`(?!`)')
 ROOTS = 'model|train_|val_|test_|optim_wrapper|custom_hooks|default_hooks|param_scheduler|env_cfg'
@@ -81,3 +81,12 @@ def test_every_registered_type_is_in_the_reference():
             modules = {cls.__module__ for cls in types.module_dict.values()}
             ours = {m for m in modules if m.startswith('dinomm.')}
             assert ours <= set(documented)
+
+
+def test_blocks_fit_the_page():
+    """Longer lines are cut off by the theme, and a cut command is a wrong one."""
+    docs = [page for page in PAGES if page.startswith('docs/')]
+    lines = [
+        (page, line) for page in docs for block in blocks(page) for line in block[1].split('\n')
+    ]
+    assert not [line for line in lines if len(line[1]) > 79]
