@@ -1,4 +1,4 @@
-"""Sphinx: `make docs` writes build/docs. Pages are Markdown; the API comes from docstrings."""
+"""Sphinx: `make docs` writes build/docs from Markdown and docstrings."""
 
 import os
 import re
@@ -39,8 +39,8 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 default_role = 'literal'
 
-# Every reference into dinomm must resolve; other projects' objects are not looked up, since that
-# would download their indices.
+# Every reference into dinomm must resolve; other projects' objects are not
+# looked up, since that would download their indices.
 nitpicky = True
 nitpick_ignore_regex = [
     (

@@ -1,4 +1,4 @@
-"""The directive ``tool-help``: what a tool says about itself, asked when the docs are built."""
+"""The directive ``tool-help``: what a tool says of itself, at build time."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def help_of(tool: str, *subcommand: str) -> str:
 
 
 class ToolHelp(SphinxDirective):
-    """``{tool-help} train.py``, or with a subcommand ``{tool-help} benchmark.py step``."""
+    """``{tool-help} train.py``, or ``{tool-help} benchmark.py step``."""
 
     required_arguments = 1
     optional_arguments = 1
