@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from multiprocessing import forkserver
 from pathlib import Path
 
 import timm
@@ -19,6 +20,7 @@ STAND_IN = '#!/bin/sh\nprintf "%s\\n" "$@"\n'  # for torchrun and srun: prints i
 SMALLER = {
     ('benchmark.py', 'step'): '--backbone vit-tiny --prototypes 64 --batch 1 --locals 1 '
     '--rounds 1 --steps 1',
+    ('benchmark.py', 'augment'): '--images 16 --batch 4 --workers 1 --rounds 1',
 }
 """Arguments that follow those of a measurement."""
 
@@ -27,6 +29,7 @@ class Tree:
     """A folder with the clone's configs, tools and data, a home with photographs in it."""
 
     def __init__(self, folder: Path) -> None:
+        forkserver.ensure_running()  # here, where `import dinomm` is this clone's
         self.folder = folder / 'dinomm'
         self.home = folder / 'home'
         self.programs = folder / 'bin'

@@ -7,6 +7,7 @@ is checked as the command line left it, and only then made small.
 import os
 import runpy
 import sys
+from pathlib import Path
 
 from dinomm import launch
 from tests.integration.tiny import ROOT
@@ -68,6 +69,7 @@ def build_small(config, launcher='none'):
 
 
 if __name__ == '__main__':
+    assert ROOT in Path(launch.__file__).parents, launch.__file__
     launch.build_runner = build_small
     _, tool, *arguments = sys.argv
     sys.path[:0] = filter(None, os.environ.get('PYTHONPATH', '').split(os.pathsep))

@@ -25,7 +25,11 @@ NOT_RUN = {
 }
 """Commands that the pages' tests leave out, and who runs them."""
 
-SLOW = {'python tools/benchmark.py step dino', 'python tools/verify.py tests/data/golden'}
+SLOW = {
+    'python tools/benchmark.py augment',
+    'python tools/benchmark.py step dino',
+    'python tools/verify.py tests/data/golden',
+}
 """Commands that take longer than a few seconds even at a small size."""
 
 IN_PAGES = {
