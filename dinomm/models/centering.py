@@ -19,7 +19,7 @@ class MeanCentering(nn.Module):
     buffer; means are taken over the rows of all ranks, which may have different numbers of rows.
 
     Args:
-        num_prototypes: K.
+        num_prototypes: K, the number of prototypes.
         momentum: m, the share of the old centre that stays; with 1 it stays 0 (no centering).
     """
 

@@ -40,8 +40,8 @@ class LoadImage(BaseTransform):
     8 bits; of an animation the first picture is taken.
 
     Args:
-        deferred: ``img`` is an :class:`EncodedImage`. Only :class:`MultiCrop` takes one: it decodes
-            after it has drawn its boxes, a large JPEG at a fraction of its size.
+        deferred: ``img`` is an :class:`EncodedImage`. Only :class:`.MultiCrop` takes one: it
+            decodes after it has drawn its boxes, a large JPEG at a fraction of its size.
 
     Raises:
         BrokenImageError: The file is missing or cannot be decoded, or its values have no known

@@ -53,7 +53,7 @@ class MultiCrop(BaseTransform):
         self.ratio = (ratio[0], ratio[1])
 
     def transform(self, results: dict) -> dict:
-        """Takes ``img`` (H, W, 3), or an :class:`EncodedImage` of it, and ``sample_key``.
+        """Takes ``img`` (H, W, 3), or an :class:`.EncodedImage` of it, and ``sample_key``.
 
         Adds ``views`` (list of uint8 (size, size, 3)), ``boxes`` ((V, 4): y, x, height, width in
         pixels of the picture at full size; multiples of the reduction that it was decoded with)

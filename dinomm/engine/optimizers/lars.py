@@ -11,7 +11,7 @@ from dinomm.registry import OPTIMIZERS
 class LARS(Optimizer):
     """SGD with momentum and layer-wise rates (arXiv 1708.03888), in foreach kernels.
 
-    Each tensor's decayed gradient u = g + weight_decay p is scaled to ``eta`` |p| / |u|; then
+    Each tensor's decayed gradient u = g + weight_decay p is scaled to ``eta |p| / |u|``; then
     buffer <- momentum buffer + u and p <- p - lr buffer. So the rate of a step scales all that is
     in the buffer, as published; mmpretrain's LARS (``mmpretrain.LARS``) puts each step's rate into
     it, and reads two norms of every tensor back to the host.
@@ -79,7 +79,7 @@ class LARS(Optimizer):
 
 
 def _trust_ratios(params: list[Tensor], updates: list[Tensor], eta: float) -> list[Tensor]:
-    """``eta`` |p| / |u| of each tensor, 1 where a norm is 0."""
+    """``eta |p| / |u|`` of each tensor, 1 where a norm is 0."""
     lengths = torch.stack(torch._foreach_norm(params))
     ratios = lengths.mul(eta) / torch.stack(torch._foreach_norm(updates))
     usable = ratios.isfinite() & (lengths > 0)

@@ -42,7 +42,7 @@ class DINOHead(BaseModule):
 
     Args:
         in_channels: C, the width of the backbone's view feature.
-        num_prototypes: K.
+        num_prototypes: K, the number of prototypes.
         hidden_channels: Width of the projector's hidden layers.
         bottleneck_channels: D, the width before the prototypes.
         num_layers: Linear layers of the projector.
@@ -134,7 +134,7 @@ class DINOHead(BaseModule):
             student: (V * B, D) bottleneck rows, view-major.
             teacher: (Q * B, D) of the Q global views.
             teacher_prototypes: (K, D) of the teacher's head.
-            batch: B.
+            batch: B, the number of images.
         """
         student, teacher = student.unflatten(0, (-1, batch)), teacher.unflatten(0, (-1, batch))
         loss = cross_view_loss(
