@@ -51,12 +51,13 @@ def is_pattern(root: str | Path) -> bool:
     return re.search(r'\{[^{}]*(\.\.|,)[^{}]*\}', str(root)) is not None
 
 
-def require_root(root: str | Path, name: str) -> None:
+def require_root(root: str | Path, name: str, advice: str = 'give') -> None:
     """Checks that there is something at a root; a URL is believed.
 
     Args:
         root: As of :class:`dinomm.datasets.ImageFiles`.
         name: The config key or option that it comes from.
+        advice: Stands before what a root may be.
 
     Raises:
         ValueError: There is nothing.
@@ -64,7 +65,7 @@ def require_root(root: str | Path, name: str) -> None:
     if is_url(root) or os.path.exists(os.path.expanduser(root)):
         return
     if not is_pattern(root):
-        raise ValueError(f'{name} is {root}, which does not exist: give {ROOTS}')
+        raise ValueError(f'{name} is {root}, which does not exist: {advice} {ROOTS}')
     files = expand_braces(os.path.expanduser(root))
     missing = [file for file in files if not os.path.isfile(file)]
     if missing:

@@ -241,7 +241,7 @@ def require_data(config: Config) -> None:
     for loader in ('train_dataloader', 'val_dataloader'):
         root = (config.get(loader) or {}).get('dataset', {}).get('root')
         if root is not None:
-            require_root(root, f'{loader}.dataset.root')
+            require_root(root, f'{loader}.dataset.root', 'give by --data')
 
 
 def require_test(config: Config) -> None:

@@ -43,7 +43,7 @@ def file_system(url: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise ValueError(f'{url} cannot be read: {error} (fsspec: pip install ...)') from None
+        raise ValueError(f'{url} cannot be read: {error}') from None
 
 
 def read(url: str, start: int | None = None, end: int | None = None) -> bytes:

@@ -52,7 +52,7 @@ def test_sizes(text, size):
 
 @pytest.mark.parametrize('text', ['0', 'much', '-1G', '1X', ''])
 def test_bad_sizes(text):
-    with pytest.raises(ValueError, match='--shard-size is .* expected bytes with a unit'):
+    with pytest.raises(ValueError, match=r'--shard-size is .* expected bytes with a unit'):
         parse_size(text)
 
 
