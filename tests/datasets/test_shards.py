@@ -181,5 +181,5 @@ def test_spawned_workers_get_shared_memory(class_folders, tmp_path_factory):
     data = ImageFiles(out, PIPELINE, labels='folder')
     expected = list(epochs(data, 0, epochs=1))
     assert_same(expected, epochs(data, 1, epochs=1, multiprocessing_context='spawn'))
-    for tensor in (data.paths._bytes, data.paths._ends, data.labels, data.storage._places):
+    for tensor in (data.paths._bytes, data.paths._starts, data.labels, data.storage._places):
         assert tensor.is_shared()
