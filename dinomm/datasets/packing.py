@@ -8,6 +8,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,20 +89,15 @@ def pack(
         shuffle_seed: Of the images' order; None keeps the listing's.
 
     Raises:
-        ValueError: Something is in ``out``, a path cannot be a member, or two images share one
-            name but not the label.
-        OSError: An image cannot be read, or the disk is full.
+        ValueError: Something is in ``out``, it is too small, ``name`` is none, a path cannot be
+            a member, or two images share one key but not the label.
+        OSError: An image cannot be read, ``out`` cannot be written, or the disk is full.
     """
     if not isinstance(listing.storage, LocalFiles):
         raise ValueError('only image files of this machine can be packed, no shards and no URLs')
+    if plain_name(name) != name or '/' in name:
+        raise ValueError(f'shards cannot be named {name!r}: expected the beginning of a file name')
     check_members(listing)
-    lengths = np.array(
-        [os.stat(listing.storage.name(i, path)).st_size for i, path in enumerate(listing.paths)]
-    )
-    partial = _prepare(out, _tar_bytes(lengths, listing.labels is not None))
-    order = np.arange(len(lengths))
-    if shuffle_seed is not None:
-        order = np.random.default_rng(shuffle_seed).permutation(len(lengths))
     done = 0
 
     def count() -> None:
@@ -109,21 +105,24 @@ def pack(
         done += 1
         progress(lambda: f'{done:,} of {len(listing.paths):,} images packed')
 
-    indexes: dict[Path, ShardIndex] = {}
     try:
-        for rows in split(lengths, order, size):
-            shard = partial / f'{name}-{len(indexes):06d}.tar'
-            indexes[shard] = _write_shard(shard, rows, listing, count)
-        shards = _publish(indexes, out)
+        files = (listing.storage.name(row, path) for row, path in enumerate(listing.paths))
+        lengths = np.array([os.stat(file).st_size for file in files])
+        order = np.arange(len(lengths))
+        if shuffle_seed is not None:
+            order = np.random.default_rng(shuffle_seed).permutation(len(lengths))
+        with _partial_folder(out, _tar_bytes(lengths, listing.labels is not None)) as partial:
+            indexes: dict[Path, ShardIndex] = {}
+            for rows in split(lengths, order, size):
+                shard = partial / f'{name}-{len(indexes):06d}.tar'
+                indexes[shard] = _write_shard(shard, rows, listing, count)
+            shards = _publish(indexes, out)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
+        full = f'{out} is full' if error.errno == errno.ENOSPC else str(error)
         raise OSError(
-            f'{out} is full after {done:,} of {len(lengths):,} images: nothing is kept, free space '
-            'or name another disk'
+            f'packing stopped after {done:,} of {len(listing.paths):,} images, nothing is kept: '
+            f'{full}'
         ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Packed(shards, len(lengths), sum(shard.stat().st_size for shard in shards))
 
 
@@ -169,23 +168,26 @@ def check_members(listing: Listing) -> None:
                 )
 
 
-def _prepare(out: Path, needed: int) -> Path:
-    """Makes the folder for what is not whole yet."""
+@contextmanager
+def _partial_folder(out: Path, needed: int) -> Iterator[Path]:
+    """A hidden folder in ``out`` for what is not whole yet."""
     if out.exists() and not out.is_dir():
         raise ValueError(f'{out} is a file: name a folder for the shards')
     partial = out / PARTIAL
     found = [path.name for path in out.iterdir() if path != partial] if out.exists() else []
     if found:
         raise ValueError(f'{out} is not empty ({found[0]}): name a new folder for the shards')
-    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)  # of a packing that was killed
     partial.mkdir(parents=True)
-    free = shutil.disk_usage(out).free
-    if needed > free:
-        partial.rmdir()
-        raise ValueError(
-            f'{out} has {free / 2**30:.1f} GiB free, but the shards need {needed / 2**30:.1f}'
-        )
-    return partial
+    try:
+        free = shutil.disk_usage(out).free
+        if needed > free:
+            raise ValueError(
+                f'{out} has {free / 2**30:.1f} GiB free, but the shards need {needed / 2**30:.1f}'
+            )
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_shard(

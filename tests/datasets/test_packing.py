@@ -189,7 +189,10 @@ def test_a_kill_leaves_nothing_that_looks_whole(folder, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_named(folder, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(OSError, match=r'full after 7 of 12 images'):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(OSError, match=r'after 7 of 12 images, .* is full'),
+    ):
         fail_at(7, OSError(errno.ENOSPC, 'x'), patch)
         packed(folder, tmp_path / 'out')
     assert os.listdir(tmp_path / 'out') == []
@@ -199,3 +202,17 @@ def test_a_full_disk_is_named(folder, tmp_path, monkeypatch):
         packed(folder, tmp_path / 'out')
     monkeypatch.setattr(packing.shutil, 'disk_usage', lambda _: usage(60000))
     packed(folder, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('name', ['a/b', '.a', '', '..'])
+def test_names_that_are_none(folder, tmp_path, name):
+    with pytest.raises(ValueError, match=f'cannot be named {name!r}'):
+        pack(find_images(folder), tmp_path / 'out', name, TEN, Progress(print))
+
+
+def test_a_lost_image_is_named(folder, tmp_path):
+    listing = find_images(folder)
+    (folder / listing.paths[3]).unlink()
+    with pytest.raises(OSError, match=f'packing stopped after 0 of 12 images.*{listing.paths[3]}'):
+        pack(listing, tmp_path / 'out', 'x', TEN, Progress(print))
+    assert not (tmp_path / 'out').exists()
