@@ -111,9 +111,9 @@ def set_work_dir(config: Config, path: str, work_dir: str | None) -> None:
 def set_data(config: Config, root: str) -> None:
     """Trains on a person's own images, and validates on them by k-NN where they have labels.
 
-    ``root/train`` and ``root/val`` are used if both exist. Else all is trained on; with two or
-    more classes a fifth of the images is held out as queries of the k-NN (their labels, not their
-    pixels), without labels there is no validation. Classes are the folders on the first level, in
+    ``root/train`` and ``root/val`` are used if both exist. Else all is trained on, and a fifth of
+    the images is held out as queries of the k-NN (their labels, not their pixels). Without two
+    classes there is no validation. Classes are the folders on the first level, in
     shards those of the members' paths, else the labels of a list file or of ``.cls`` members.
 
     Args:
@@ -131,7 +131,7 @@ def set_data(config: Config, root: str) -> None:
     if config.get('val_cfg') is None:
         return
     has_labels, labels = find_labels(train)
-    if not has_labels and (labels is None or not split):
+    if not has_labels:
         drop_validation(config)
         return
     val = os.path.join(root, 'val') if split else root

@@ -74,9 +74,11 @@ def test_train_and_val(config, folder, tmp_path):
     ]
 
 
-def test_train_and_val_shards_without_labels(config, folder, tmp_path):
+@pytest.mark.parametrize('copy', [packed, shutil.copytree])
+def test_train_and_val_without_labels(config, folder, tmp_path, copy):
+    (tmp_path / 'out').mkdir()
     for part in ('train', 'val'):
-        packed(folder / 'cat', tmp_path / 'out' / part)
+        copy(folder / 'cat', tmp_path / 'out' / part)
     launch.set_data(config, str(tmp_path / 'out'))
     assert config.train_dataloader.dataset.root == str(tmp_path / 'out/train')
     assert config.val_cfg is None and config.test_cfg is None

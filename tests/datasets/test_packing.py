@@ -78,6 +78,8 @@ def test_the_same_files_give_the_same_bytes(folder, tmp_path):
     again = packed(tmp_path / 'copied', tmp_path / 'two')
     for one, two in zip(first.shards, again.shards, strict=True):
         assert one.read_bytes() == two.read_bytes()
+        with tarfile.open(one) as tar:
+            assert {(m.mtime, m.uid, m.gid, m.uname) for m in tar} == {(0, 0, 0, '')}
 
 
 def test_the_index_is_written_too(folder, tmp_path, monkeypatch):

@@ -159,7 +159,8 @@ def test_an_index_is_kept_as_data():
 
 
 def test_a_damaged_index_is_refused():
-    content = to_bytes(index_of(three_images()), {})
+    index = index_of(make_tar([('a.jpg', b''), ('a.cls', b'cat')]))
+    content = to_bytes(index, {})
     for damaged in (b'', b'{}\n', content[:-1], content.replace(b'index 1', b'index 0'), b'\xff'):
         with pytest.raises(ValueError):
             from_bytes(damaged)

@@ -13,6 +13,7 @@ from dinomm.datasets.listing import find_images
 from dinomm.datasets.packing import ShardSize, numbered_by_folder, pack
 from dinomm.datasets.progress import Progress
 from dinomm.datasets.storage import OpenFiles
+from dinomm.datasets.transforms.loading import BrokenImageError
 
 from .tars import make_tar
 
@@ -144,6 +145,8 @@ def test_a_shard_cut_after_indexing(class_folders, tmp_path_factory):
     data = ImageFiles(out, PIPELINE)
     with open(out / 'x-000000.tar', 'rb+') as file:
         file.truncate(5000)
+    with pytest.raises(BrokenImageError, match='the shard ends inside it'):
+        data.storage.content(11, data.paths[11])
     sample = data[SampleKey(0, 0, 11)]['data_samples']
     assert sample.img_path == f'{out}/x-000000.tar/cat/01.png'
     assert data.bad_images == [f'{out}/x-000000.tar/dog/10.png']
