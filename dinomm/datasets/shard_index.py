@@ -60,7 +60,7 @@ def index_tar(
                 if member.isreg() and member.offset_data + member.size > size:
                     faults.append(f'{name} is cut short')
                 elif name.endswith('.cls') and member.isreg():
-                    labels[name[: -len('.cls')]] = _read_label(tar, member)
+                    labels[name[: -len('.cls')]] = _read_label(file, member)
                 elif is_image(name):
                     place = _place(member, places)
                     if place is None:
@@ -159,10 +159,9 @@ def _place(member: tarfile.TarInfo, places: dict) -> tuple[int, int] | None:
     return None if member.issparse() else (member.offset_data, member.size)
 
 
-def _read_label(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    content = tar.extractfile(member)
-    assert content is not None  # a regular file has some
-    label = content.read(MAX_LABEL_BYTES).decode('utf-8', 'surrogateescape')
+def _read_label(file: BinaryIO, member: tarfile.TarInfo) -> str:
+    file.seek(member.offset_data)
+    label = file.read(min(member.size, MAX_LABEL_BYTES)).decode('utf-8', 'surrogateescape')
     return label.replace('\0', '').strip()
 
 
