@@ -204,7 +204,7 @@ def draw(run: Run) -> dict[str, Path]:
 
     config = run.config.train_dataloader.dataset
     dataset = DATASETS.build(config)
-    decoded = DATASETS.build({**config, 'pipeline': config.pipeline[:1]})
+    decoded = DATASETS.build({**config, 'pipeline': [{'type': 'LoadImage'}]})
     indices = np.linspace(0, len(dataset) - 1, num=min(4, len(dataset)), dtype=int)
     photographs, views, boxes, flips = [], [], [], []
     for index in indices:

@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""Measures dinomm against stated alternatives, in turns: python tools/benchmark.py step dino."""
+"""Measures dinomm against stated alternatives, in turns.
+
+python tools/benchmark.py step dino     # a training step, against the same in plain PyTorch
+python tools/benchmark.py augment       # the input pipeline, against the published one
+python tools/benchmark.py loader        # tar shards against files, and a million entries
+"""
 
 import argparse
 import sys
@@ -7,41 +12,102 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dinomm.benchmark.loader import LoaderSize, compare_loaders
+from dinomm import launch
 from dinomm.benchmark.report import write_json
-from dinomm.benchmark.step import WIDTHS, StepSize, compare_steps
+
+GOLDEN = Path(__file__).resolve().parents[1] / 'tests/data/golden/augment.npz'
 
 
-def main() -> int:
-    """Runs the named benchmark."""
+def add_step(benchmarks) -> None:
+    """Adds the benchmark of the training step."""
+    from dinomm.benchmark.step import WIDTHS, StepSize
+
     default = StepSize()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = benchmarks.add_parser('step', help='a training step against the same in plain PyTorch')
+    parser.add_argument('objective', choices=['dino'])
+    parser.add_argument('--backbone', choices=sorted(WIDTHS), default=default.backbone)
+    parser.add_argument('--prototypes', type=int, default=default.num_prototypes)
+    parser.add_argument('--batch', type=int, default=default.batch)
+    parser.add_argument('--locals', type=int, default=default.num_local)
+    parser.add_argument('--threads', type=int, default=default.threads)
+    parser.add_argument('--rounds', type=int, default=3, help='measurements of each, in turns')
+    parser.add_argument('--steps', type=int, default=3, help='timed steps a measurement')
+    parser.set_defaults(measure=measure_step)
+
+
+def measure_step(args: argparse.Namespace) -> dict:
+    """Times the step."""
+    from dinomm.benchmark.step import StepSize, compare_steps
+
+    size = StepSize(args.backbone, args.prototypes, args.batch, args.locals, args.threads)
+    return compare_steps(size, args.rounds, args.steps, print)
+
+
+def add_augment(benchmarks) -> None:
+    """Adds the benchmark of the input pipeline."""
+    parser = benchmarks.add_parser(
+        'augment', help="images a second, against torchvision's transforms on Pillow images"
+    )
+    parser.add_argument('--images', type=int, default=192, help='images a measurement')
+    parser.add_argument('--batch', type=int, default=16)
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--rounds', type=int, default=5, help='measurements of each, in turns')
+    parser.set_defaults(measure=measure_augment)
+
+
+def measure_augment(args: argparse.Namespace) -> dict:
+    """Times the pipeline, after a look at the equality of what is timed."""
+    from dinomm.benchmark.augment import AugmentSize, compare_pipelines
+    from dinomm.verification import verify
+
+    checks: list[str] = []
+    if not verify([GOLDEN], show=checks.append):
+        print(*checks, sep='\n')
+        raise SystemExit('error: the pipeline does not equal the published one: nothing was timed')
+    print(f'golden vectors: {len(checks) - 2} differences, all within their tolerances')
+    return compare_pipelines(AugmentSize(args.images, args.rounds, args.batch, args.workers), print)
+
+
+def add_loader(benchmarks) -> None:
+    """Adds the benchmark of tar shards and of very many entries."""
+    from dinomm.benchmark.loader import LoaderSize
+
+    default = LoaderSize()
+    parser = benchmarks.add_parser('loader', help='tar shards against files, a million entries')
+    parser.add_argument('--images', type=int, default=default.images, help='read in turns')
+    parser.add_argument('--entries', type=int, default=default.entries, help='only listed')
+    parser.add_argument('--rounds', type=int, default=default.rounds)
+    parser.set_defaults(measure=measure_loader)
+
+
+def measure_loader(args: argparse.Namespace) -> dict:
+    """Times reading, and starts with many entries."""
+    from dinomm.benchmark.loader import LoaderSize, compare_loaders
+
+    return compare_loaders(LoaderSize(args.images, args.entries, args.rounds), print)
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     benchmarks = parser.add_subparsers(dest='benchmark', required=True)
-    step = benchmarks.add_parser('step', help='a training step against the same in plain PyTorch')
-    step.add_argument('objective', choices=['dino'])
-    step.add_argument('--backbone', choices=sorted(WIDTHS), default=default.backbone)
-    step.add_argument('--prototypes', type=int, default=default.num_prototypes)
-    step.add_argument('--batch', type=int, default=default.batch)
-    step.add_argument('--locals', type=int, default=default.num_local)
-    step.add_argument('--threads', type=int, default=default.threads)
-    step.add_argument('--rounds', type=int, default=3, help='measurements of each, in turns')
-    step.add_argument('--steps', type=int, default=3, help='timed steps a measurement')
-    step.add_argument('--json', help='file to write the figures to, with machine and date')
-    loader = benchmarks.add_parser('loader', help='tar shards against files, a million entries')
-    loader.add_argument('--images', type=int, default=LoaderSize().images, help='read in turns')
-    loader.add_argument('--entries', type=int, default=LoaderSize().entries, help='only listed')
-    loader.add_argument('--rounds', type=int, default=LoaderSize().rounds)
-    loader.add_argument('--json', help='file to write the figures to, with machine and date')
-    args = parser.parse_args()
-    if args.benchmark == 'loader':
-        figures = compare_loaders(LoaderSize(args.images, args.entries, args.rounds), print)
-    else:
-        size = StepSize(args.backbone, args.prototypes, args.batch, args.locals, args.threads)
-        figures = compare_steps(size, args.rounds, args.steps, print)
+    add_step(benchmarks)
+    add_augment(benchmarks)
+    add_loader(benchmarks)
+    for benchmark in benchmarks.choices.values():
+        benchmark.add_argument('--json', help='file to write the figures to, with machine and date')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    """Runs the named benchmark."""
+    figures = args.measure(args)
     if args.json:
         write_json(args.json, figures)
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    arguments = parse_args()
+    sys.exit(launch.run_tool(lambda: main(arguments)))

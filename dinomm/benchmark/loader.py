@@ -149,11 +149,12 @@ def transforms(pipeline: str) -> list:
 
     if pipeline == 'read':
         return [_take_bytes]
+    if pipeline == 'decode':
+        return [{'type': 'LoadImage'}]
     config = Config.fromfile(
         Path(__file__).parents[2] / 'configs/_base_/datasets/dino_2x224_8x96.py'
     )
-    steps = config.train_dataloader.dataset.pipeline
-    return steps[:1] if pipeline == 'decode' else steps
+    return config.train_dataloader.dataset.pipeline
 
 
 def bytes_from_disk() -> int:
