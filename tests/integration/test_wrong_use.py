@@ -50,7 +50,10 @@ def check(folder, tool, arguments, *says):
 
 # what stands after tools/train.py CONFIG, and what the sentence says
 WITH_OPTIONS = {
-    'data folder': (['--data', 'nowhere'], '--data nowhere: there is no such folder'),
+    'data folder': (
+        ['--data', 'nowhere'],
+        '--data is nowhere, which does not exist: give a folder of images',
+    ),
     'no images': (['--data', 'empty'], 'no images found in empty'),
     'few images': (
         ['--data', 'few'],
@@ -166,7 +169,7 @@ CHECKPOINT = 'work/epoch_2.pth'
         (['train.py', 'tinny.py'], 'config tinny.py does not exist; did you mean tiny.py?', 1),
         (['test.py', 'tinny.py', CHECKPOINT], 'did you mean tiny.py?', 1),
         (['test.py', 'tiny.py', 'nix.pth'], 'checkpoint nix.pth does not exist', 1),
-        (['train.py', 'tiny.py', '--data', 'nowhere'], '--data nowhere', 1),
+        (['train.py', 'tiny.py', '--data', 'nowhere'], '--data is nowhere', 1),
         (['train.py', 'tiny.py', '--resume', 'nix.pth'], '--resume nix.pth', 1),
         (
             ['train.py', 'tiny.py', '--cfg-options', 'train_dataloader.dataset.root=x'],
