@@ -3,7 +3,6 @@
 ``python tools/quickstart.py`` sets up an environment and then runs this module in it.
 """
 
-import argparse
 import math
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from dinomm import launch
 from dinomm.datasets.embedded import write_digits
+from dinomm.quickstart_options import parse_args
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS_CONFIG = ROOT / 'configs/dino/quickstart_digits.py'
@@ -34,11 +34,7 @@ class Run(NamedTuple):
 
 def main() -> None:
     """Parses arguments and runs the quick start."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--images', metavar='FOLDER', help='your own images instead of the digits')
-    parser.add_argument('--work-dir', default='work_dirs/quickstart')
-    parser.add_argument('--seed', type=int, default=0)
-    args = parser.parse_args()
+    args = parse_args()
     started = time.perf_counter()
     if args.images:
         run = run_photos(Path(args.work_dir), args.seed, Path(args.images).expanduser())
