@@ -27,6 +27,7 @@ NOT_RUN = {
 
 SLOW = {
     'python tools/benchmark.py augment',
+    'python tools/benchmark.py loader',
     'python tools/benchmark.py step dino',
     'python tools/verify.py tests/data/golden',
 }
