@@ -1,6 +1,7 @@
 """Packs views into what the model takes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ def _to_tensor(view: np.ndarray | RawView) -> torch.Tensor | RawView:
     return torch.from_numpy(np.ascontiguousarray(view)).permute(2, 0, 1)
 
 
-def _stack(view: Sequence[torch.Tensor] | Sequence[RawView]) -> torch.Tensor | RawView:
+def _stack(view: Sequence[Any]) -> torch.Tensor | RawView:
     """(3, H, W) each to (B, 3, H, W), channels innermost: nothing but copies of whole pictures."""
     if isinstance(view[0], RawView):
         images = _stack([image.images for image in view])

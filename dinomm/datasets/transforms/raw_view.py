@@ -52,11 +52,15 @@ class RawView:
         """For the data loader."""
         return RawView(self.images.pin_memory(), self.steps)
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+    def __getattr__(self, name: str) -> Any:
         raise RawViewError(_SENTENCE)
 
-    __getattr__ = __getitem__ = _refuse
-    __torch_function__ = classmethod(_refuse)
+    def __getitem__(self, index: Any) -> Any:
+        raise RawViewError(_SENTENCE)
+
+    @classmethod
+    def __torch_function__(cls, *_: Any) -> Any:
+        raise RawViewError(_SENTENCE)
 
 
 _SENTENCE = (
@@ -77,7 +81,7 @@ def pack_steps(steps: Sequence[Sequence[Step]]) -> np.ndarray:
 
 def no_steps(images: int, length: int = 1) -> np.ndarray:
     """The (images, length) table of images that lack nothing."""
-    return np.full((images, length), (END, 0), STEP)
+    return np.full((images, length), np.array((END, 0), STEP))
 
 
 def join_steps(tables: Sequence[np.ndarray]) -> np.ndarray:
@@ -90,7 +94,7 @@ def join_steps(tables: Sequence[np.ndarray]) -> np.ndarray:
     return joined
 
 
-def images_and_steps(view: 'torch.Tensor | RawView') -> tuple[torch.Tensor, np.ndarray]:
+def images_and_steps(view: torch.Tensor | RawView) -> tuple[torch.Tensor, np.ndarray]:
     """Of a batch of a view; there are no steps where it is a tensor."""
     if isinstance(view, RawView):
         return view.images, view.steps
