@@ -87,13 +87,13 @@ def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
         without_colours = compare_in_turns(
             {
                 'on device': lambda: time_samples(raw),
-                'dinomm': lambda: time_samples(ours),
+                'in worker': lambda: time_samples(ours),
             },
             size.rounds,
         )
-        report('one core, colour operations left to the device', without_colours, show)
-        device_ms = compare_preprocessing({'on device': raw, 'dinomm': ours}, size)
-        show(f'preprocessor, on one core or the GPU ({_device()}):')
+        report('one core, colour operations on the device or in the worker', without_colours, show)
+        device_ms = compare_preprocessing({'on device': raw, 'in worker': ours}, size)
+        show(f'preprocessor ({_device()}, one thread):')
         for pipeline, milliseconds in device_ms.items():
             show(f'  {pipeline:<10} {milliseconds:6.2f} ms an image')
     return {
