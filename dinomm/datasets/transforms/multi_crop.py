@@ -37,7 +37,8 @@ class MultiCrop(BaseTransform):
             be left out. The views come out in this order, so global crops stand first.
         ratio: Range of the crops' aspect ratio, width over height.
         recolor_on_device: Leave jitter, gray, blur and solarization to ``MultiCropPreprocessor``,
-            which does them over the batch. The draws are the same, the pixels up to rounding.
+            which does them over the batch. The draws are the same, the pixels up to rounding. For
+            a GPU that waits for its workers: a CPU needs several times as long for it as they.
 
     Raises:
         ValueError: A key is unknown, missing or out of range; it is named as ``views[i].key``.
