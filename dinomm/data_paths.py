@@ -55,7 +55,7 @@ def require_root(root: str | Path, name: str, advice: str = 'give') -> None:
     """Checks that there is something at a root; a URL is believed.
 
     Args:
-        root: As of :class:`dinomm.datasets.ImageFiles`.
+        root: As of :class:`~dinomm.datasets.image_files.ImageFiles`.
         name: The config key or option that it comes from.
         advice: Stands before what a root may be.
 

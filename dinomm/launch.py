@@ -118,7 +118,7 @@ def set_data(config: Config, root: str) -> None:
 
     Args:
         config: Gets the roots, parts and labels of its data sets.
-        root: As of :class:`dinomm.datasets.ImageFiles`.
+        root: As of :class:`~dinomm.datasets.image_files.ImageFiles`.
 
     Raises:
         ValueError: There is nothing at the root.

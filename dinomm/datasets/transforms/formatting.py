@@ -22,7 +22,7 @@ class PackViews(BaseTransform):
     The ``DataSample`` has ``gt_label`` if it is known, and as meta information ``img_path``,
     ``boxes`` ((V, 4): y, x, height, width in pixels of the decoded picture), ``flips`` ((V,)) and
     ``sample_key`` (seed, epoch, index). The channels stay innermost in memory, as pictures are
-    decoded: the device brings them into the model's order. A :class:`RawView` remains one.
+    decoded: the device brings them into the model's order. A :class:`.RawView` remains one.
     """
 
     def transform(self, results: dict) -> dict:
@@ -47,7 +47,7 @@ def collate_views(samples: Sequence[dict]) -> dict:
 
     Returns:
         ``inputs``: a uint8 (B, 3, H, W) tensor a view, channels innermost in memory
-        (``torch.channels_last``), in shared memory if made by a worker, or a :class:`RawView`;
+        (``torch.channels_last``), in shared memory if made by a worker, or a :class:`.RawView`;
         ``data_samples``: the list of them.
 
     Raises:

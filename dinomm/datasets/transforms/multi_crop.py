@@ -63,7 +63,7 @@ class MultiCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Takes ``img`` (H, W, 3), or an :class:`.EncodedImage` of it, and ``sample_key``.
 
-        Adds ``views`` (list of uint8 (size, size, 3), or of :class:`RawView`), ``boxes`` ((V, 4):
+        Adds ``views`` (list of uint8 (size, size, 3), or of :class:`.RawView`), ``boxes`` ((V, 4):
         y, x, height, width in pixels of the picture at full size; multiples of the reduction that
         it was decoded with) and ``flips`` ((V,)).
         """

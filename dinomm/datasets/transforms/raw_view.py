@@ -14,7 +14,7 @@ END = len(OPERATIONS)
 """Stands for the operation after the last."""
 
 STEP = np.dtype([('operation', np.int8), ('value', np.float64)])
-"""A :data:`Step` in an array; the operation is its place in :data:`OPERATIONS`, or :data:`END`."""
+"""A ``Step`` in an array; the operation is its place in :data:`OPERATIONS`, or :data:`END`."""
 
 
 class RawViewError(AttributeError, ValueError):
