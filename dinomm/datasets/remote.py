@@ -90,7 +90,10 @@ def stamp(url: str) -> dict:
         FileNotFoundError: There is no such file.
     """
     fs, path = file_system(url)
-    info = retried(lambda: fs.info(path), url)
+    try:
+        info = retried(lambda: fs.info(path), url)
+    except FileNotFoundError as error:  # fsspec says so of any server that it cannot reach
+        raise FileNotFoundError(f'{url} does not exist, or its server is out of reach') from error
     if info.get('size') is None:
         raise OSError(f'the server of {url} does not tell its size: download the shards')
     versions = {key: str(info[key]) for key in VERSION_KEYS if info.get(key) is not None}

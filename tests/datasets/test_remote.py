@@ -234,3 +234,9 @@ def test_a_server_without_ranges(web):
     Server.knows_ranges = False
     with pytest.raises(OSError, match='cannot send a part of a file: download the shards'):
         data[0]
+
+
+def test_a_server_out_of_reach_is_named_with_the_file():
+    pytest.importorskip('aiohttp')
+    with pytest.raises(FileNotFoundError, match=r'127\.0\.0\.1:9/a\.tar does not exist, or its'):
+        remote.stamp('http://127.0.0.1:9/a.tar')
