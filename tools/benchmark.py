@@ -4,6 +4,7 @@
 python tools/benchmark.py step dino     # a training step, against the same in plain PyTorch
 python tools/benchmark.py augment       # the input pipeline, against the published one
 python tools/benchmark.py loader        # tar shards against files, and a million entries
+python tools/benchmark.py swin          # Swin's window attention, against mmpretrain's
 """
 
 import argparse
@@ -87,6 +88,28 @@ def measure_loader(args: argparse.Namespace) -> dict:
     return compare_loaders(LoaderSize(args.images, args.entries, args.rounds), print)
 
 
+def add_swin(benchmarks) -> None:
+    """Adds the benchmark of Swin's attention."""
+    parser = benchmarks.add_parser('swin', help="Swin-T against mmpretrain's own attention")
+    parser.add_argument('--window', type=int, nargs='+', choices=[7, 14], default=[7, 14])
+    parser.add_argument('--batch', type=int, default=1, help='images of 2x224 and 8x96 crops')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--rounds', type=int, default=7, help='measurements of each, in turns')
+    parser.set_defaults(measure=measure_swin)
+
+
+def measure_swin(args: argparse.Namespace) -> dict:
+    """Times forward and backward."""
+    from dinomm.benchmark.swin import SwinSize, compare_attention
+
+    figures = {}
+    for window in args.window:
+        print(f'window {window}')
+        size = SwinSize(window, args.batch, args.threads, args.rounds)
+        figures[f'window {window}'] = compare_attention(size, print)
+    return figures
+
+
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -96,6 +119,7 @@ def parse_args() -> argparse.Namespace:
     add_step(benchmarks)
     add_augment(benchmarks)
     add_loader(benchmarks)
+    add_swin(benchmarks)
     for benchmark in benchmarks.choices.values():
         benchmark.add_argument('--json', help='file to write the figures to, with machine and date')
     return parser.parse_args()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from dinomm.registry import MODELS
 
+from .backbones import speed_up
 from .preprocessor import ViewGroup
 from .tokens import Tokens, encode, width_of
 
@@ -38,7 +39,7 @@ class SelfDistillation(BaseSelfSupervisor):
     ):
         preprocessor = {'type': 'dinomm.MultiCropPreprocessor', **(data_preprocessor or {})}
         super().__init__(
-            MODELS.build(backbone),
+            speed_up(MODELS.build(backbone)),
             data_preprocessor=MODELS.build(preprocessor),
             init_cfg=init_cfg,
         )
