@@ -1,6 +1,6 @@
 # Each target first makes sure of an environment: the active one, else .venv in this folder.
 SHELL := /bin/bash
-.PHONY: quickstart setup test test-all results lint types clean
+.PHONY: quickstart setup test test-all results lint types docs clean
 
 in_env = @python="$$(python3 tools/setup_env.py $(1))" && "$$python"
 images = $(patsubst ~/%,$(HOME)/%,$(IMAGES))
@@ -26,6 +26,10 @@ lint:
 
 types:
 	$(call in_env,tests) -m mypy
+
+docs:
+	$(call in_env,docs) -m sphinx -W --keep-going -q docs build/docs
+	@echo "Ready: build/docs/index.html"
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

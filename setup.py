@@ -51,6 +51,7 @@ setup(
         'openmmlab': read_requirements('mminstall_openmmlab'),
         'data': read_requirements('data'),
         'optional': read_requirements('optional'),
+        'remote': read_requirements('remote'),
         'tests': read_requirements('tests'),
         'docs': read_requirements('docs'),
     },

@@ -16,6 +16,7 @@ from mmengine.config import Config, DictAction
 
 from dinomm.config_check import check_config, nearest
 from dinomm.config_values import check_values
+from dinomm.data_paths import is_shard, is_url, require_root
 from dinomm.environment import check_environment
 from dinomm.host_memory import keep_freed_memory
 
@@ -107,46 +108,65 @@ def set_work_dir(config: Config, path: str, work_dir: str | None) -> None:
     config.work_dir = work_dir or default
 
 
-def set_data(config: Config, folder: str) -> None:
-    """Trains on a person's own folder, and validates on it by k-NN where it has labels.
+def set_data(config: Config, root: str) -> None:
+    """Trains on a person's own images, and validates on them by k-NN where they have labels.
 
-    ``folder/train`` and ``folder/val`` are used if both exist. Else the whole folder is trained
-    on; with two or more class folders a fifth of each is held out as queries of the k-NN (their
-    labels, not their pixels), without class folders there is no validation.
+    ``root/train`` and ``root/val`` are used if both exist. Else all is trained on, and a fifth of
+    the images is held out as queries of the k-NN (their labels, not their pixels). Without two
+    classes there is no validation. Classes are the folders on the first level, in
+    shards those of the members' paths, else the labels of a list file or of ``.cls`` members.
+
+    Args:
+        config: Gets the roots, parts and labels of its data sets.
+        root: As of :class:`~dinomm.datasets.image_files.ImageFiles`.
 
     Raises:
-        ValueError: The folder does not exist.
+        ValueError: There is nothing at the root.
     """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise ValueError(f'--data {folder}: there is no such folder')
+    require_root(root, '--data')
+    root = root if is_url(root) else os.path.expanduser(root)
     train = train_folder(root)
     split = train != root
-    val = root / 'val' if split else root
-    config.train_dataloader.dataset.root = str(train)
+    config.train_dataloader.dataset.root = train
     if config.get('val_cfg') is None:
         return
-    if not split and not has_class_folders(root):
+    has_labels, labels = find_labels(train)
+    if not has_labels:
         drop_validation(config)
         return
+    val = os.path.join(root, 'val') if split else root
     parts = ('all', 'all') if split else ('train', 'val')
     support, queries = config.val_cfg.support_dataloader.dataset, config.val_dataloader.dataset
     for dataset, path, part in zip((support, queries), (train, val), parts, strict=True):
-        dataset.update(root=str(path), part=part, labels='folder')
+        dataset.update(root=path, part=part, labels=labels)
     if config.get('test_cfg') is not None:
         config.test_dataloader = config.val_dataloader
         config.test_cfg.support_dataloader = config.val_cfg.support_dataloader
 
 
-def train_folder(root: Path) -> Path:
+def train_folder(root: str) -> str:
     """``root/train`` if there is ``root/val`` too, else ``root``."""
-    split = (root / 'train').is_dir() and (root / 'val').is_dir()
-    return root / 'train' if split else root
+    parts = [os.path.join(root, part) for part in ('train', 'val')]
+    return parts[0] if all(map(os.path.isdir, parts)) else root
 
 
-def has_class_folders(root: Path) -> bool:
-    """Whether the first level has two or more folders that are not hidden."""
-    return sum(p.is_dir() and not p.name.startswith('.') for p in root.iterdir()) > 1
+def find_labels(root: str) -> tuple[bool, str | None]:
+    """Whether images belong to two or more classes, and ``ImageFiles.labels`` that says so."""
+    if is_image_folder(root):
+        folders = [p for p in Path(root).iterdir() if p.is_dir() and not p.name.startswith('.')]
+        return len(folders) > 1, 'folder'
+    from dinomm.datasets.listing import find_images
+
+    listing = find_images(root)
+    first = {path.rpartition('/')[0].split('/', 1)[0] for path in listing.paths}
+    if len(first) > 1 and '' not in first and not root.endswith('.txt'):
+        return True, 'folder'
+    return len(set(listing.labels or ())) > 1, None
+
+
+def is_image_folder(root: str) -> bool:
+    """Whether it is a folder on this machine that holds no shards on its first level."""
+    return os.path.isdir(root) and not any(map(is_shard, os.listdir(root)))
 
 
 def drop_validation(config: Config) -> None:
@@ -171,7 +191,7 @@ def set_amp(config: Config, dtype: str) -> None:
             'write the autocast of that wrapper into the config'
         )
     wrapper.update(type=known[1], dtype=dtype)
-    if dtype == 'float16':
+    if dtype == 'float16' and wrapper.optimizer.get('fused'):
         wrapper.optimizer.fused = False
 
 
@@ -220,11 +240,8 @@ def require_data(config: Config) -> None:
     """
     for loader in ('train_dataloader', 'val_dataloader'):
         root = (config.get(loader) or {}).get('dataset', {}).get('root')
-        if root is not None and not Path(root).expanduser().exists():
-            raise ValueError(
-                f'{loader}.dataset.root is {root}, which does not exist: give your own images '
-                f'with --data FOLDER'
-            )
+        if root is not None:
+            require_root(root, f'{loader}.dataset.root', 'give by --data')
 
 
 def require_test(config: Config) -> None:

@@ -3,7 +3,6 @@
 ``python tools/quickstart.py`` sets up an environment and then runs this module in it.
 """
 
-import argparse
 import math
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from dinomm import launch
 from dinomm.datasets.embedded import write_digits
+from dinomm.quickstart_options import parse_args
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS_CONFIG = ROOT / 'configs/dino/quickstart_digits.py'
@@ -34,11 +34,7 @@ class Run(NamedTuple):
 
 def main() -> None:
     """Parses arguments and runs the quick start."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--images', metavar='FOLDER', help='your own images instead of the digits')
-    parser.add_argument('--work-dir', default='work_dirs/quickstart')
-    parser.add_argument('--seed', type=int, default=0)
-    args = parser.parse_args()
+    args = parse_args()
     started = time.perf_counter()
     if args.images:
         run = run_photos(Path(args.work_dir), args.seed, Path(args.images).expanduser())
@@ -76,7 +72,7 @@ def photo_options(folder: Path) -> list[str]:
     """Options of ``tools/train.py`` that fit a run of some minutes to a folder's size."""
     from dinomm.datasets.listing import find_images
 
-    num_images = len(find_images(launch.train_folder(folder), None).paths)
+    num_images = len(find_images(launch.train_folder(str(folder))).paths)
     batch = min(PHOTO_BATCH, num_images)
     epochs = max(1, math.ceil(PHOTO_STEPS / (num_images // batch)))
     print(f'{num_images} images in {folder}: {epochs} epochs of {num_images // batch} steps')
@@ -197,19 +193,20 @@ def print_table(rows: dict[str, float], digits: bool) -> None:
 def draw(run: Run) -> dict[str, Path]:
     """Draws a sheet of crops and the curves of the run; name to path."""
     import numpy as np
-    from PIL import Image
 
     from dinomm.registry import DATASETS
     from dinomm.visualization.crops import crop_sheet
     from dinomm.visualization.curves import training_curves
 
-    dataset = DATASETS.build(run.config.train_dataloader.dataset)
+    config = run.config.train_dataloader.dataset
+    dataset = DATASETS.build(config)
+    decoded = DATASETS.build({**config, 'pipeline': [{'type': 'LoadImage'}]})
     indices = np.linspace(0, len(dataset) - 1, num=min(4, len(dataset)), dtype=int)
-    samples = [dataset[int(index)] for index in indices]
     photographs, views, boxes, flips = [], [], [], []
-    for sample in samples:
+    for index in indices:
+        sample = dataset[int(index)]
         meta = sample['data_samples']
-        photographs.append(np.asarray(Image.open(meta.img_path).convert('RGB')))
+        photographs.append(decoded[int(index)]['img'])
         views.append([view.permute(1, 2, 0).numpy() for view in sample['inputs']])
         boxes.append([tuple(map(int, box)) for box in meta.boxes])
         flips.append([bool(flip) for flip in meta.flips])

@@ -74,9 +74,8 @@ def test_only_the_package_is_installed(arguments):
 
 def test_every_import_of_the_package_is_in_a_requirement_file(arguments):
     extras = arguments['extras_require']
-    declared = names(
-        [*arguments['install_requires'], *extras['onedl'], *extras['data'], *extras['optional']]
-    )
+    used = ('onedl', 'data', 'optional', 'remote')
+    declared = names([*arguments['install_requires'], *(r for name in used for r in extras[name])])
     for file in (ROOT / 'dinomm').rglob('*.py'):
         for node in ast.walk(ast.parse(file.read_text())):
             modules = []

@@ -49,7 +49,7 @@ for registry, names in {
         'SelfDistillation': 'dinomm',
         'VisionTransformer': 'mmpretrain',
         'ImgDataPreprocessor': 'mmengine',
-        'LARS': 'mmpretrain',
+        'LARS': 'dinomm',
         'AdamW': 'torch',
         'LinearLR': 'dinomm',  # counted in optimizer steps
         'CosineAnnealingWeightDecay': 'dinomm',

@@ -3,6 +3,7 @@
 
 python tools/benchmark.py step dino     # a training step, against the same in plain PyTorch
 python tools/benchmark.py augment       # the input pipeline, against the published one
+python tools/benchmark.py loader        # tar shards against files, and a million entries
 """
 
 import argparse
@@ -67,6 +68,25 @@ def measure_augment(args: argparse.Namespace) -> dict:
     return compare_pipelines(AugmentSize(args.images, args.rounds, args.batch, args.workers), print)
 
 
+def add_loader(benchmarks) -> None:
+    """Adds the benchmark of tar shards and of very many entries."""
+    from dinomm.benchmark.loader import LoaderSize
+
+    default = LoaderSize()
+    parser = benchmarks.add_parser('loader', help='tar shards against files, a million entries')
+    parser.add_argument('--images', type=int, default=default.images, help='read in turns')
+    parser.add_argument('--entries', type=int, default=default.entries, help='only listed')
+    parser.add_argument('--rounds', type=int, default=default.rounds)
+    parser.set_defaults(measure=measure_loader)
+
+
+def measure_loader(args: argparse.Namespace) -> dict:
+    """Times reading, and starts with many entries."""
+    from dinomm.benchmark.loader import LoaderSize, compare_loaders
+
+    return compare_loaders(LoaderSize(args.images, args.entries, args.rounds), print)
+
+
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -75,6 +95,7 @@ def parse_args() -> argparse.Namespace:
     benchmarks = parser.add_subparsers(dest='benchmark', required=True)
     add_step(benchmarks)
     add_augment(benchmarks)
+    add_loader(benchmarks)
     for benchmark in benchmarks.choices.values():
         benchmark.add_argument('--json', help='file to write the figures to, with machine and date')
     return parser.parse_args()

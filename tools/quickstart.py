@@ -8,11 +8,14 @@ from pathlib import Path
 
 from setup_env import ensure_environment
 
+from dinomm.quickstart_options import parse_args
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:
     """Runs ``dinomm.quickstart`` with the environment's Python."""
+    parse_args()  # a wrong option is answered before the set-up
     python = ensure_environment([])
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     command = [str(python), '-m', 'dinomm.quickstart', *sys.argv[1:]]

@@ -16,6 +16,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         backend_args=dict(backend='atomic'),
     ),
+    # counts the images that could not be read, and lists them in the work directory
+    bad_images=dict(type='BadImagesHook'),
 )
 
 # the teacher: 0.996 -> 1 in half a cosine

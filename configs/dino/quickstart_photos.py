@@ -52,3 +52,5 @@ val_dataloader = dict(dataset=__evaluated)
 val_cfg = dict(support_dataloader=dict(dataset=__evaluated))
 test_dataloader = val_dataloader
 test_cfg = val_cfg
+
+auto_scale_lr = dict(base_batch_size=32)  # the batch above

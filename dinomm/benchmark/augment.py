@@ -46,7 +46,8 @@ def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
     """Measures dinomm's and the published pipeline in turns.
 
     First decoding and views alone on one core, then a DataLoader with workers: collating, the
-    transfer to the device (CUDA if there is one) and the normalisation included.
+    transfer to the device (CUDA if there is one) and the normalisation included. Last, what
+    ``MultiCrop(recolor_on_device=True)`` saves the worker and costs the device.
 
     Returns:
         Medians and ratios as plain numbers.
@@ -65,7 +66,7 @@ def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
         files = islice(cycle(write_photographs(Path(folder))), size.images)
         listing = Path(folder, 'images.txt')
         listing.write_text('\n'.join(map(str, files)))
-        ours = ImageFiles(listing, read_config(str(CONFIG)).train_dataloader.dataset.pipeline)
+        ours, raw = dinomm_views(listing), dinomm_views(listing, recolor_on_device=True)
         plain = PlainViews([ours.image_path(i) for i in range(len(ours))])
         one_core = compare_in_turns(
             {
@@ -83,7 +84,49 @@ def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
             size.rounds,
         )
         report(f'DataLoader, {size.workers} workers, to the device', with_workers, show)
-    return {'size': size._asdict(), 'one_core': one_core, 'data_loader': with_workers}
+        without_colours = compare_in_turns(
+            {
+                'on device': lambda: time_samples(raw),
+                'in worker': lambda: time_samples(ours),
+            },
+            size.rounds,
+        )
+        report('one core, colour operations on the device or in the worker', without_colours, show)
+        device_ms = compare_preprocessing({'on device': raw, 'in worker': ours}, size)
+        show(f'preprocessor ({_device()}, one thread):')
+        for pipeline, milliseconds in device_ms.items():
+            show(f'  {pipeline:<10} {milliseconds:6.2f} ms an image')
+    return {
+        'size': size._asdict(),
+        'one_core': one_core,
+        'data_loader': with_workers,
+        'recolor_on_device': {**without_colours, 'preprocessor_ms': device_ms},
+    }
+
+
+def dinomm_views(listing: Path, recolor_on_device: bool = False) -> ImageFiles:
+    """The images of a list through the pipeline of the config."""
+    pipeline = read_config(str(CONFIG)).train_dataloader.dataset.pipeline
+    pipeline[1].recolor_on_device = recolor_on_device
+    return ImageFiles(listing, pipeline)
+
+
+def compare_preprocessing(datasets: dict[str, ImageFiles], size: AugmentSize) -> dict[str, float]:
+    """Milliseconds an image of the preprocessor alone on a batch of each, medians, in turns."""
+    preprocessor = MultiCropPreprocessor().to(_device())
+    batches = {
+        name: collate_views([dataset[index] for index in range(size.batch)])
+        for name, dataset in datasets.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in datasets}
+    for _ in range(size.rounds + 1):  # the first warms up
+        for name, batch in batches.items():
+            start = time.perf_counter()
+            preprocessor(batch)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times[name].append(1000 * (time.perf_counter() - start) / size.batch)
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def write_photographs(folder: Path) -> list[Path]:
@@ -122,7 +165,8 @@ def report(name: str, result: dict, show: Callable[[str], None]) -> None:
     for pipeline, speed in result['images_per_s'].items():
         show(f'  {pipeline:<10} {speed:6.1f} images/s')
     ratios = ' '.join(f'{ratio:.2f}' for ratio in result['ratios'])
-    show(f'  dinomm is {result["ratio"]:.2f} times as fast (rounds {ratios})')
+    first = next(iter(result['images_per_s']))
+    show(f'  {first} is {result["ratio"]:.2f} times as fast (rounds {ratios})')
 
 
 def time_samples(dataset: Any) -> float:

@@ -12,36 +12,42 @@ from torch.utils.data import Dataset
 
 from dinomm.registry import DATASETS, TRANSFORMS
 
-from .listing import PackedPaths, find_images, folder_labels, in_validation_part
+from .file_names import PackedPaths
+from .listing import find_images, folder_labels, in_validation_part
 from .samplers import SampleKey
 from .transforms.loading import BrokenImageError
 
 
 @DATASETS.register_module()
 class ImageFiles(Dataset):
-    """Images of a folder or of a list file.
+    """Images of a folder, of a list file or of tar shards, on this machine or at a URL.
 
-    An image that cannot be decoded is named in the log once and replaced by the next good one,
-    the same in every run.
+    The same images give the same samples in the same order, whether they are files of a folder
+    or packed into shards. An image that cannot be decoded is named in the log once and replaced
+    by the next good one, the same in every run.
 
     Args:
-        root: Folder (searched at any depth) or list file of ``path [label]`` lines. A label is
-            either an integer on every line, or a class name.
-        pipeline: Transforms; the first gets ``img_path``, ``sample_key`` and, where known,
-            ``gt_label``.
-        labels: ``'folder'`` takes the first folder of each relative path as its class. None: a
-            list file's labels if it has some, none for a folder.
+        root: Folder of images or of ``.tar`` shards in WebDataset layout (searched at any depth),
+            list file of ``path [label]`` lines, one shard, or a pattern of shards such as
+            ``'train-{000000..000127}.tar'``; all also as a URL (``s3://``, ``https://``, ...).
+            A label is either an integer for every image, or a class name.
+        pipeline: Transforms; the first gets ``img_path``, ``sample_key``, where known
+            ``gt_label``, and the file's content as ``img_bytes`` unless it is a file itself.
+        labels: ``'folder'`` takes the first folder of each relative path (in a shard: of each
+            member) as its class. None: the labels of a list file or of the shards' ``.cls``
+            members if there are some, none for a folder.
         classes: Names in the order of their numbers; the sorted names found by default. Give it
             where two data sets must agree though one of them lacks a class.
         part: ``'train'`` and ``'val'`` split the images in two by a hash of their relative paths.
         val_fraction: Share of the images in the part ``'val'``.
-        data_root: Folder that a list file's paths are relative to; the file's own by default.
+        data_root: Folder or URL that a list file's paths are relative to; the file's own by
+            default.
         max_bad_images: So many unreadable images are tolerated, counted over all workers of a
             training process.
 
     Raises:
-        ValueError: Bad argument, nothing found, or labels that do not fit (see
-            :mod:`dinomm.datasets.listing`).
+        ValueError: Bad argument, nothing found, both images and shards found, or labels that do
+            not fit (see :mod:`dinomm.datasets.listing`).
     """
 
     def __init__(
@@ -69,9 +75,10 @@ class ImageFiles(Dataset):
         chosen = choose_part(listing.paths, part, val_fraction, root)
 
         self.root = root
-        self.folder = listing.folder
+        self.storage = listing.storage.take(chosen)
         self.paths = PackedPaths([listing.paths[i] for i in chosen])
-        self.labels = None if numbers is None else numbers[chosen]
+        # a tensor, not an array: spawned workers get it in shared memory
+        self.labels = None if numbers is None else torch.from_numpy(numbers[chosen])
         self.max_bad_images = max_bad_images
         self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
         self._classes = names
@@ -89,8 +96,8 @@ class ImageFiles(Dataset):
         return [self.image_path(i) for i in self._bad.nonzero().flatten().tolist()]
 
     def image_path(self, index: int) -> str:
-        """The file of an image."""
-        return str(self.folder / self.paths[index])
+        """The file or URL of an image, or its shard and member."""
+        return self.storage.name(index, self.paths[index])
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -120,6 +127,9 @@ class ImageFiles(Dataset):
 
     def _sample(self, index: int, key: SampleKey) -> Any:
         results: Any = {'img_path': self.image_path(index), 'sample_key': key}
+        content = self.storage.content(index, self.paths[index])
+        if content is not None:
+            results['img_bytes'] = content
         if self.labels is not None:
             results['gt_label'] = int(self.labels[index])
         for transform in self.pipeline:

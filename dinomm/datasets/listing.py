@@ -1,63 +1,107 @@
 """Finds image files and their labels; knows nothing of pictures."""
 
 import hashlib
+import itertools
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 
-SUFFIXES = ('.bmp', '.gif', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+from dinomm.data_paths import (
+    ROOTS,
+    expand_braces,
+    is_compressed_shard,
+    is_pattern,
+    is_shard,
+    is_url,
+    repack_advice,
+    require_root,
+)
+
+from . import remote
+from .file_names import SUFFIXES, is_image
+from .index_files import read_indexes
+from .shard_index import plain_name
+from .storage import LocalFiles, RemoteFiles, Shards, Storage
 
 
 class Listing(NamedTuple):
-    """Files below ``folder``, by relative path with forward slashes; ``labels`` as written."""
+    """Images by relative path with forward slashes; ``labels`` as written."""
 
-    folder: Path
+    storage: Storage
     paths: list[str]
     labels: list[str] | None
 
 
-class PackedPaths(Sequence[str]):
-    """Paths in one buffer, which forked workers share: reading it touches no reference count."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        encoded = [os.fsencode(path) for path in paths]
-        self._bytes = np.frombuffer(b''.join(encoded), dtype=np.uint8)
-        self._ends = np.cumsum([0, *map(len, encoded)])
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, index):
-        index = range(len(self))[index]
-        return os.fsdecode(self._bytes[self._ends[index] : self._ends[index + 1]].tobytes())
-
-
 def find_images(root: str | Path, data_root: str | Path | None = None) -> Listing:
-    """Lists the images of a folder (see :func:`scan_folder`) or a file (see :func:`read_list`).
+    """Lists the images of a folder, a list file or tar shards, on this machine or at a URL.
+
+    Images of folders and shards come in the order of their paths, those of a list in its order.
+
+    Args:
+        root: A folder (searched at any depth) of images or of ``.tar`` shards, a list file
+            ``.txt`` (see :func:`read_list`), a shard, or a pattern of shards like
+            ``'train-{000000..000127}.tar'``. Also with ``s3://``, ``https://`` and whatever else
+            fsspec knows before it.
+        data_root: What a list file's paths are relative to; its own folder by default.
 
     Raises:
-        ValueError: ``root`` does not exist, is neither, or names no image.
+        ValueError: There is nothing at ``root``, it names no image, it holds both images and
+            shards, or a shard is not readable.
     """
-    root = Path(root).expanduser()
-    if root.is_dir():
-        return Listing(root, scan_folder(root), None)
-    if root.suffix.lower() == '.txt' and root.is_file():
+    root = root if is_url(root) else os.path.expanduser(root)
+    require_root(root, 'the root of the images')
+    if is_pattern(root) and (is_url(root) or not os.path.exists(root)):
+        return read_shards(expand_braces(str(root)), root)
+    if is_shard(str(root)) and (is_url(root) or os.path.isfile(root)):
+        return read_shards([str(root)], root)
+    if is_compressed_shard(str(root)):
+        raise ValueError(repack_advice(str(root)))
+    if str(root).lower().endswith('.txt') and (is_url(root) or os.path.isfile(root)):
         return read_list(root, data_root)
-    if root.exists():
-        raise ValueError(f'{root} is neither a folder of images nor a list file (.txt)')
-    raise ValueError(f'{root} does not exist: give a folder of images or a list file (.txt)')
+    if is_url(root):
+        found = remote.find(str(root))
+        return choose_kind(root, sorted(path for path in found if plain_name(path) == path))
+    if os.path.isdir(root):
+        return choose_kind(root, scan_folder(Path(root)))
+    raise ValueError(f'{root} is none of these: {ROOTS}')
+
+
+def choose_kind(folder: str | Path, files: Sequence[str]) -> Listing:
+    """Takes a folder's files for images or for shards.
+
+    Raises:
+        ValueError: It holds both, or neither.
+    """
+    images = [file for file in files if is_image(file)]
+    shards = [file for file in files if is_shard(file)]
+    if images and shards:
+        raise ValueError(
+            f'{folder} holds both {len(images):,} images ({images[0]}, ...) and {len(shards):,} '
+            f'tar files ({shards[0]}, ...): name one of them as the root, or move one elsewhere'
+        )
+    if shards:
+        return read_shards([f'{str(folder).rstrip("/")}/{shard}' for shard in shards], folder)
+    if images:
+        storage = RemoteFiles(str(folder)) if is_url(folder) else LocalFiles(Path(folder))
+        return Listing(storage, images, None)
+    packed = [file for file in files if is_compressed_shard(file)]
+    if packed:
+        raise ValueError(repack_advice(f'{folder}/{packed[0]}'))
+    raise ValueError(
+        f'no images found in {folder}: searched it and its subfolders for files that end in '
+        f'{", ".join([*SUFFIXES, ".tar"])}'
+    )
 
 
 def scan_folder(folder: Path) -> list[str]:
-    """Relative paths, sorted, of all image files at any depth; hidden ones are left out.
+    """Relative paths, sorted, of all files at any depth that may be of use; no hidden ones.
 
     Links to folders are followed, each folder once.
-
-    Raises:
-        ValueError: No file has one of :data:`SUFFIXES` (in any case).
     """
     paths: list[str] = []
     visited = set()
@@ -70,16 +114,37 @@ def scan_folder(folder: Path) -> list[str]:
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         prefix = Path(parent).relative_to(folder).as_posix()
         prefix = '' if prefix == '.' else f'{prefix}/'
-        paths += [prefix + name for name in files if _is_image(name) and name[0] != '.']
-    if not paths:
-        raise ValueError(
-            f'no images found in {folder}: searched it and its subfolders for files that end in '
-            f'{", ".join(SUFFIXES)}'
-        )
+        paths += [prefix + name for name in files if name[0] != '.' and _is_wanted(name)]
     return sorted(paths)
 
 
-def read_list(file: Path, data_root: str | Path | None = None) -> Listing:
+def read_shards(shards: Sequence[str], root: str | Path) -> Listing:
+    """Lists the images of tar files in WebDataset layout, by their members' paths.
+
+    The labels are those of the ``KEY.cls`` members, if every image has one.
+
+    Raises:
+        ValueError: There is no image in them, or a shard is not readable.
+    """
+    indexes = read_indexes(shards)
+    paths = [name for index in indexes for name in index.names]
+    labels = [label for index in indexes for label in index.labels]
+    if not paths:
+        raise ValueError(f'no images found in the {len(shards)} shards of {root}')
+    numbers = np.repeat(np.arange(len(shards)), [len(index.names) for index in indexes])
+    places = [
+        numbers,
+        np.concatenate([index.offsets for index in indexes]),
+        np.concatenate([index.sizes for index in indexes]),
+    ]
+    if any(later < earlier for earlier, later in itertools.pairwise(paths)):
+        order = sorted(range(len(paths)), key=paths.__getitem__)
+        paths, labels = [paths[i] for i in order], [labels[i] for i in order]
+        places = [column[order] for column in places]
+    return Listing(Shards(shards, *places), paths, _complete(labels, paths, root))
+
+
+def read_list(file: str | Path, data_root: str | Path | None = None) -> Listing:
     """Reads lines of ``path [label]``; empty lines and lines that start with # are left out.
 
     Args:
@@ -92,11 +157,13 @@ def read_list(file: Path, data_root: str | Path | None = None) -> Listing:
     """
     paths: list[str] = []
     labels: list[str] = []
-    for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
+    content = remote.read(str(file)) if is_url(file) else Path(file).read_bytes()
+    text = content.decode('utf-8-sig', 'surrogateescape')
+    for number, line in enumerate(text.split('\n'), 1):
         line = line.strip()
         if not line or line.startswith('#'):
             continue
-        path, label = (line, None) if _is_image(line) else _split_label(line)
+        path, label = (line, None) if is_image(line) else _split_label(line)
         if not path:
             raise ValueError(
                 f'{file}, line {number}: expected "path" or "path label" with a path that ends in '
@@ -111,13 +178,15 @@ def read_list(file: Path, data_root: str | Path | None = None) -> Listing:
         labels += [] if label is None else [label]
     if not paths:
         raise ValueError(f'{file} lists no images: write one "path" or "path label" a line')
-    folder = file.parent if data_root is None else Path(data_root).expanduser()
-    if not any((folder / path).exists() for path in paths[:10]):
+    folder = str(file).rpartition('/')[0] if is_url(file) else Path(file).parent
+    storage = _files_below(folder if data_root is None else data_root)
+    first = [storage.name(row, path) for row, path in enumerate(paths[:10])]
+    if not any(remote.exists(name) if is_url(name) else os.path.exists(name) for name in first):
         raise ValueError(
-            f'{folder / paths[0]} does not exist, nor do the files listed after it in {file}: set '
+            f'{first[0]} does not exist, nor do the files listed after it in {file}: set '
             'data_root to the folder that its paths are relative to'
         )
-    return Listing(folder, paths, labels or None)
+    return Listing(storage, paths, labels or None)
 
 
 def folder_labels(paths: Sequence[str]) -> list[str]:
@@ -140,11 +209,33 @@ def in_validation_part(path: str, fraction: float) -> bool:
     return int.from_bytes(digest, 'big') < fraction * 2**64
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+def _is_wanted(name: str) -> bool:
+    return is_image(name) or is_shard(name) or is_compressed_shard(name)
+
+
+def _files_below(folder: str | Path) -> Storage:
+    if is_url(folder):
+        return RemoteFiles(str(folder))
+    return LocalFiles(Path(folder).expanduser())
 
 
 def _split_label(line: str) -> tuple[str | None, str]:
     path, _, label = line.replace('\t', ' ').rpartition(' ')
     path = path.rstrip()
-    return (path if _is_image(path) else None), label
+    return (path if is_image(path) else None), label
+
+
+def _complete(labels: list[str], paths: list[str], root: str | Path) -> list[str] | None:
+    """The labels if there is one for every image."""
+    missing = labels.count('')
+    if missing == len(labels):
+        return None
+    if missing:
+        print_log(
+            f'{missing:,} of {len(paths):,} images in {root} have no .cls beside them, '
+            f'{paths[labels.index("")]} for example: the labels are left out',
+            'current',
+            logging.WARNING,
+        )
+        return None
+    return labels

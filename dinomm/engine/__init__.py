@@ -3,9 +3,10 @@
 from . import schedulers  # noqa: F401
 from .hooks import IntervalRuntimeInfoHook, OptimizerStepHook, TeacherEMAHook
 from .loops import ResumableEpochLoop
-from .optimizers import DINOAmpOptimWrapper, DINOOptimWrapper, TwoGroupConstructor
+from .optimizers import LARS, DINOAmpOptimWrapper, DINOOptimWrapper, TwoGroupConstructor
 
 __all__ = [
+    'LARS',
     'DINOAmpOptimWrapper',
     'DINOOptimWrapper',
     'IntervalRuntimeInfoHook',

@@ -23,7 +23,7 @@ class TeacherTemperature(NamedTuple):
     """Linear over the first ``warmup_epochs`` epochs, constant after.
 
     As published the last warm-up epoch already has the end value: ``warmup_epochs`` equally spaced
-    values, both ends included.
+    values, both ends included. A constant 0 makes the targets hard.
     """
 
     start: float
@@ -35,14 +35,15 @@ class TeacherTemperature(NamedTuple):
         """From a number (constant) or ``dict(start=, end=, warmup_epochs=)``.
 
         Raises:
-            ValueError: Not of that form, or a temperature is not above 0.
+            ValueError: Not of that form, or a temperature is below 0, or 0 on the way to another.
         """
-        form = 'a number above 0 or dict(start=.04, end=.07, warmup_epochs=30)'
+        form = 'a number above 0, dict(start=.04, end=.07, warmup_epochs=30) or 0 for hard targets'
         try:
             schedule = (
                 cls(**config) if isinstance(config, dict) else cls(float(config), float(config))
             )
-            valid = schedule.start > 0 and schedule.end > 0 and schedule.warmup_epochs >= 0
+            ends = schedule.start, schedule.end
+            valid = (min(ends) > 0 or ends == (0, 0)) and schedule.warmup_epochs >= 0
         except (TypeError, ValueError):
             valid = False
         if not valid:

@@ -149,7 +149,7 @@ def knn_scores(
     Args:
         cosine: (Q, k) similarities of the neighbours, nearest first.
         labels: (Q, k) their classes, 0 to ``num_classes`` - 1.
-        num_classes: C.
+        num_classes: C, the number of classes.
         temperature: Of the weights; .07 as published.
 
     Returns:
@@ -231,7 +231,7 @@ def knn_accuracy(
         topk: The n of top-n.
 
     Returns:
-        'top1_k10', 'top5_k10', ...: percentages.
+        Percentages under the names 'top1_k10', 'top5_k10' and so on.
 
     Raises:
         ValueError: A set is empty, widths or numbers of labels differ, or a setting is not
@@ -245,7 +245,7 @@ def knn_accuracy(
 
 @METRICS.register_module()
 class KNNAccuracy:
-    """Settings of the k-NN evaluation that :class:`KNNLoop` runs.
+    """Settings of the k-NN evaluation that :class:`.KNNLoop` runs.
 
     Args:
         k: Numbers of neighbours, evaluated together.

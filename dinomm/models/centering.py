@@ -19,8 +19,8 @@ class MeanCentering(nn.Module):
     buffer; means are taken over the rows of all ranks, which may have different numbers of rows.
 
     Args:
-        num_prototypes: K.
-        momentum: m, the share of the old centre that stays.
+        num_prototypes: K, the number of prototypes.
+        momentum: m, the share of the old centre that stays; with 1 it stays 0 (no centering).
     """
 
     def __init__(self, num_prototypes: int, momentum: float = 0.9):
@@ -39,9 +39,13 @@ class MeanCentering(nn.Module):
 
         Args:
             logits: (..., K) of the teacher.
-            temperature: Of the teacher; low values sharpen.
+            temperature: Of the teacher; low values sharpen, 0 gives all to the largest.
         """
-        return logits.float().sub(self.center[0]).div_(temperature).softmax(-1)
+        centred = logits.float().sub(self.center[0])
+        if temperature == 0:
+            largest = centred.argmax(-1, keepdim=True)
+            return torch.zeros_like(centred).scatter_(-1, largest, 1.0)
+        return centred.div_(temperature).softmax(-1)
 
     @torch.no_grad()
     def accumulate(self, logits_sum: Tensor, rows: int) -> None:

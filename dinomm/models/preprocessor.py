@@ -8,7 +8,10 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from dinomm.datasets.transforms.raw_view import images_and_steps, join_steps
 from dinomm.registry import MODELS
+
+from .photometric import recolor_batch
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -29,6 +32,8 @@ class ViewGroup(NamedTuple):
 @MODELS.register_module()
 class MultiCropPreprocessor(BaseDataPreprocessor):
     """Moves uint8 views to the device, joins equal sizes and normalises there.
+
+    Before that it does the colour operations that ``MultiCrop(recolor_on_device=True)`` has left.
 
     Args:
         mean: Of each channel (RGB), in grey levels of 0 to 255.
@@ -55,25 +60,29 @@ class MultiCropPreprocessor(BaseDataPreprocessor):
         """Views to groups.
 
         Args:
-            data: ``inputs``, one (B, C, H, W) tensor a view, uint8 or float in grey levels;
-                ``data_samples`` passes through.
+            data: ``inputs``, one (B, C, H, W) tensor a view, uint8 or float in grey levels, or
+                :class:`~dinomm.datasets.transforms.raw_view.RawView`; ``data_samples`` passes
+                through.
             training: Unused; part of mmengine's interface.
 
         Returns:
             The same dict with ``inputs`` a list of :class:`ViewGroup`, in the order of the views.
         """
-        data = self.cast_data(data)
+        views, steps = zip(*map(images_and_steps, data['inputs']), strict=True)
+        data = self.cast_data({**data, 'inputs': views})
         groups = []
-        for _, same_size in groupby(data['inputs'], key=lambda view: view.shape[-2:]):
-            views = list(same_size)
-            groups.append(ViewGroup(self._normalise(torch.cat(views)), len(views)))
+        pairs = zip(data['inputs'], steps, strict=True)
+        for _, same_size in groupby(pairs, key=lambda pair: pair[0].shape[-2:]):
+            views, steps = zip(*same_size, strict=True)
+            images = self._grey_levels(torch.cat(views))
+            recolor_batch(images, join_steps(steps))
+            groups.append(ViewGroup(images.sub_(self.mean).div_(self.std), len(views)))
         return {**data, 'inputs': groups}
 
-    def _normalise(self, images: Tensor) -> Tensor:
+    def _grey_levels(self, images: Tensor) -> Tensor:
         if images.shape[1] != len(self.mean):
             raise ValueError(
                 f'images have {images.shape[1]} channels, model.data_preprocessor.mean has '
                 f'{len(self.mean)}: make them agree'
             )
-        images = images.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-        return images.sub_(self.mean).div_(self.std)
+        return images.to(torch.float32, memory_format=torch.contiguous_format, copy=True)

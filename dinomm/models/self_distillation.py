@@ -147,7 +147,7 @@ class SelfDistillation(BaseSelfSupervisor):
     # ---- features
 
     def extract_feat(self, inputs: list[ViewGroup], regions: bool = True) -> list[Tokens]:
-        """Tokens of each group, one backbone pass a group; see :func:`encode` for ``regions``."""
+        """Tokens of each group, one backbone pass a group; see :func:`.encode` for ``regions``."""
         return [encode(self.backbone, group.images, regions) for group in inputs]
 
     @torch.no_grad()

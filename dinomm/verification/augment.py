@@ -1,15 +1,20 @@
 """Runs ``augment.npz`` through the functions that :class:`~dinomm.datasets.MultiCrop` applies.
 
+The colour operations also run as the preprocessor does them, over a batch on the device.
+
 The names in the file are ``PICTURE/image``, ``PICTURE/CROP/{box_yxhw,resized}`` and
 ``PICTURE/CROP/OPERATION/{out,...}``; an operation's name may end in a number.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from dinomm.datasets.transforms.geometry import resized_crop
-from dinomm.datasets.transforms.photometric import recolor
+from dinomm.datasets.transforms.photometric import Step, recolor
+from dinomm.datasets.transforms.raw_view import pack_steps
+from dinomm.models.photometric import recolor_batch
 
 from .result import Result, compare
 
@@ -44,25 +49,33 @@ def check_augment(arrays: Arrays) -> Iterator[Result]:
             operation = numbered.rstrip('0123456789')
             if operation not in OPERATIONS:
                 continue  # reported below as not understood
-            apply, arguments, tolerance = OPERATIONS[operation]
-            actual = apply(
-                take(f'{picture}/{crop}/resized'), *(take(f'{entry}/{name}') for name in arguments)
-            )
-            yield from _differences(entry, actual, take(key), tolerance)
+            steps_of, arguments, tolerance = OPERATIONS[operation]
+            steps = steps_of(*(take(f'{entry}/{name}') for name in arguments))
+            resized, expected = take(f'{picture}/{crop}/resized'), take(key)
+            yield from _differences(entry, recolor(resized, steps), expected, tolerance)
+            batched = recolor_as_batch(resized, steps)
+            yield from _differences(f'{entry} batched', batched, expected, tolerance)
     for key in arrays:
         if key not in used:
             yield Result(f'{key}: not understood', np.inf, 0.0)
 
 
-def _chain(picture: np.ndarray, order: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    return recolor(picture, list(zip(order.tolist(), factors.tolist(), strict=True)))
+def recolor_as_batch(picture: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
+    """What ``recolor`` does, by the preprocessor's function."""
+    images = torch.from_numpy(picture).permute(2, 0, 1)[None].to(torch.float32, copy=True)
+    recolor_batch(images, pack_steps([steps]))
+    return images[0].permute(1, 2, 0).to(torch.uint8).numpy()
 
 
-def _alone(name: str):
-    return lambda picture, value=SOLARIZE_THRESHOLD: recolor(picture, [(name, float(value))])
+def _chain(order: np.ndarray, factors: np.ndarray) -> Sequence[Step]:
+    return list(zip(order.tolist(), factors.tolist(), strict=True))
 
 
-# operation -> (function of the crop and its arguments, names of the arguments, tolerance)
+def _alone(name: str) -> Callable[..., Sequence[Step]]:
+    return lambda value=SOLARIZE_THRESHOLD: [(name, float(value))]
+
+
+# operation -> (its arguments to steps, names of the arguments, tolerance)
 OPERATIONS = {
     'brightness': (_alone('brightness'), ('factor',), FINE),
     'contrast': (_alone('contrast'), ('factor',), FINE),

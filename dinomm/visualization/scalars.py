@@ -19,7 +19,7 @@ def read_scalars(path: str | Path) -> dict[str, Series]:
             resumed there follow one another, the later one counting where they overlap.
 
     Returns:
-        'loss', 'lr', 'knn/top1_k20', ... -> {iteration: value}.
+        Name ('loss', 'lr', 'knn/top1_k20' ...) to a dict of values by iteration.
 
     Raises:
         ValueError: There is no such file, or it holds something else.

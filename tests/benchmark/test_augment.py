@@ -5,7 +5,7 @@ from PIL import Image
 
 from dinomm.benchmark import augment
 from dinomm.benchmark.plain_views import PlainViews
-from dinomm.launch import read_config
+from dinomm.datasets.transforms.raw_view import RawView
 
 
 @pytest.fixture(scope='module')
@@ -30,9 +30,7 @@ def test_the_published_pipeline_gives_normalised_views(files):
 def test_both_loaders_give_batches_of_the_same_views(files):
     size = augment.AugmentSize(images=4, batch=2, workers=0)
     paths = list(map(str, files[:4]))
-    (files[0].parent / 'list.txt').write_text('\n'.join(paths))
-    config = read_config(str(augment.CONFIG)).train_dataloader.dataset.pipeline
-    ours = augment.ImageFiles(files[0].parent / 'list.txt', config)
+    ours = augment.dinomm_views(write_list(files[:4]))
     batches = list(augment.dinomm_batches(ours, size))
     plain = list(augment.plain_batches(PlainViews(paths), size))
     assert len(batches) == len(plain) == 2
@@ -42,6 +40,28 @@ def test_both_loaders_give_batches_of_the_same_views(files):
         for group, same_size in zip(groups, (theirs[:2], theirs[2:]), strict=True):
             assert group.dtype == torch.float32 and group.shape == torch.cat(same_size).shape
             assert -2.2 < group.min() < -1 and 1 < group.max() < 2.7
+
+
+def test_the_device_part_is_timed_on_raw_and_on_finished_views(files, monkeypatch):
+    seen = []
+    forward = augment.MultiCropPreprocessor.forward
+    monkeypatch.setattr(
+        augment.MultiCropPreprocessor,
+        'forward',
+        lambda self, data: seen.append(type(data['inputs'][0])) or forward(self, data),
+    )
+    listing = write_list(files[:2])
+    pipelines = {'raw': augment.dinomm_views(listing, True), 'done': augment.dinomm_views(listing)}
+    size = augment.AugmentSize(batch=2, rounds=1)
+    times = augment.compare_preprocessing(pipelines, size)
+    assert seen == [RawView, torch.Tensor] * 2
+    assert times['raw'] > times['done'] > 0
+
+
+def write_list(files):
+    listing = files[0].parent / 'list.txt'
+    listing.write_text('\n'.join(map(str, files)))
+    return listing
 
 
 def test_ratios_are_of_the_same_round():

@@ -3,8 +3,8 @@ import pickle
 
 import pytest
 
+from dinomm.datasets.file_names import PackedPaths
 from dinomm.datasets.listing import (
-    PackedPaths,
     find_images,
     folder_labels,
     in_validation_part,
@@ -45,10 +45,10 @@ def test_nothing_found_names_the_suffixes(tmp_path):
 
 
 def test_missing_or_wrong_root(tmp_path):
-    with pytest.raises(ValueError, match='nowhere does not exist'):
+    with pytest.raises(ValueError, match='nowhere, which does not exist'):
         find_images(tmp_path / 'nowhere')
     touch(tmp_path, 'images.zip')
-    with pytest.raises(ValueError, match='neither a folder of images nor a list file'):
+    with pytest.raises(ValueError, match='is none of these: a folder of images'):
         find_images(tmp_path / 'images.zip')
 
 
@@ -60,14 +60,16 @@ def write_list(folder, text, name='list.txt'):
 def test_list_without_labels(tmp_path):
     touch(tmp_path, 'a.jpg')
     listing = find_images(write_list(tmp_path, '# mine\na.jpg\n\nsub/my cat.PNG\n'))
-    assert listing == (tmp_path, ['a.jpg', 'sub/my cat.PNG'], None)
+    assert listing.storage.folder == tmp_path
+    assert listing[1:] == (['a.jpg', 'sub/my cat.PNG'], None)
 
 
 def test_list_with_labels_and_data_root(tmp_path):
     touch(tmp_path, 'images/a.jpg')
     file = write_list(tmp_path, 'a.jpg 3\nmy cat.jpg\t12\n')
     listing = find_images(file, data_root=tmp_path / 'images')
-    assert listing == (tmp_path / 'images', ['a.jpg', 'my cat.jpg'], ['3', '12'])
+    assert listing.storage.folder == tmp_path / 'images'
+    assert listing[1:] == (['a.jpg', 'my cat.jpg'], ['3', '12'])
 
 
 @pytest.mark.parametrize(

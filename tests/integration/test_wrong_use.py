@@ -50,7 +50,10 @@ def check(folder, tool, arguments, *says):
 
 # what stands after tools/train.py CONFIG, and what the sentence says
 WITH_OPTIONS = {
-    'data folder': (['--data', 'nowhere'], '--data nowhere: there is no such folder'),
+    'data folder': (
+        ['--data', 'nowhere'],
+        '--data is nowhere, which does not exist: give a folder of images',
+    ),
     'no images': (['--data', 'empty'], 'no images found in empty'),
     'few images': (
         ['--data', 'few'],
@@ -102,7 +105,7 @@ WITH_CFG_OPTIONS = {
     'workers': ('train_dataloader.num_workers=-1', 'train_dataloader.num_workers is -1'),
     'freeze': ('optim_wrapper.freeze_last_layer=-1', 'optim_wrapper.freeze_last_layer is -1'),
     'prototypes': (f'{HEAD}.num_prototypes=0', 'num_prototypes is 0'),
-    'temperature': (f'{HEAD}.teacher_temp=0', 'teacher_temp is 0'),
+    'temperature': (f'{HEAD}.teacher_temp=-1', 'teacher_temp is -1'),
     'momentum': ('custom_hooks.0.momentum=2', 'TeacherEMAHook.momentum is 2'),
     'clip': ('optim_wrapper.clip_grad.max_norm=-2', 'max_norm above 0'),
     'index': ('train_dataloader.dataset.pipeline.7.x=1', 'pipeline.7.x=1 does not fit'),
@@ -166,7 +169,7 @@ CHECKPOINT = 'work/epoch_2.pth'
         (['train.py', 'tinny.py'], 'config tinny.py does not exist; did you mean tiny.py?', 1),
         (['test.py', 'tinny.py', CHECKPOINT], 'did you mean tiny.py?', 1),
         (['test.py', 'tiny.py', 'nix.pth'], 'checkpoint nix.pth does not exist', 1),
-        (['train.py', 'tiny.py', '--data', 'nowhere'], '--data nowhere', 1),
+        (['train.py', 'tiny.py', '--data', 'nowhere'], '--data is nowhere', 1),
         (['train.py', 'tiny.py', '--resume', 'nix.pth'], '--resume nix.pth', 1),
         (
             ['train.py', 'tiny.py', '--cfg-options', 'train_dataloader.dataset.root=x'],

@@ -100,9 +100,10 @@ def write_images(folder: Path, images: int = IMAGES, noise: float = 30) -> Path:
 
 
 def write_data(folder: Path) -> Path:
-    """``folder/train`` and ``folder/val``."""
+    """``folder/train`` and ``folder/val``; ``folder/few`` for what trains on hardly anything."""
     write_images(folder / 'train')
     write_images(folder / 'val', images=9)
+    write_images(folder / 'few', images=16)
     return folder
 
 

@@ -23,6 +23,15 @@ def test_targets_are_float32_under_autocast():
     assert torch.equal(targets, centering.targets(logits.float(), 0.04))
 
 
+def test_temperature_zero_is_the_limit_of_low_temperatures():
+    centering = MeanCentering(4)
+    centering.center.copy_(torch.tensor([[0.0, 5.0, 0.0, 0.0]]))
+    logits = torch.tensor([[1.0, 5.5, 0.0, 0.5], [1.0, 7.5, 0.0, 0.5]])
+    hard = centering.targets(logits, 0)
+    assert hard.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    torch.testing.assert_close(hard, centering.targets(logits, 1e-4))
+
+
 def test_update_moves_to_the_mean_of_all_accumulated_rows():
     centering = MeanCentering(4, momentum=0.8)
     start = torch.randn(1, 4)
@@ -45,6 +54,16 @@ def test_discarded_rows_do_not_count():
     centering.accumulate(torch.ones(4), 1)
     centering.update()
     torch.testing.assert_close(centering.center, torch.full((1, 4), 0.5))
+
+
+def test_momentum_one_is_no_centering():
+    centering = MeanCentering(4, momentum=1.0)
+    logits = torch.randn(8, 4) * 100
+    for _ in range(5):
+        centering.accumulate(logits.sum(0), len(logits))
+        centering.update()
+    assert not centering.center.any()
+    assert torch.equal(centering.targets(logits, 0.04), (logits / 0.04).softmax(-1))
 
 
 def test_centre_is_saved_and_sums_are_not():

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from dinomm.datasets.transforms.raw_view import RawView, pack_steps
+from dinomm.models.photometric import recolor_batch
 from dinomm.models.preprocessor import IMAGENET_MEAN, IMAGENET_STD, MultiCropPreprocessor
 
 
@@ -30,6 +32,13 @@ def test_equal_consecutive_sizes_are_joined_view_major(dtype):
     assert all(torch.equal(view, before) for view, before in zip(views, kept, strict=True))
 
 
+def test_channels_that_lie_innermost_are_brought_into_the_models_order():
+    view = torch.randint(256, (2, 8, 8, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    (group,) = MultiCropPreprocessor()({'inputs': [view], 'data_samples': None})['inputs']
+    assert group.images.is_contiguous()
+    torch.testing.assert_close(group.images.double(), normalised(view), atol=1e-5, rtol=1e-5)
+
+
 def test_a_single_float_view_is_not_written_to():
     (view,) = random_views(8, dtype=torch.float32)
     before = view.clone()
@@ -41,6 +50,29 @@ def test_same_height_alone_does_not_join():
     views = [torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 6)]
     groups = MultiCropPreprocessor()({'inputs': views, 'data_samples': None})['inputs']
     assert [tuple(group.images.shape) for group in groups] == [(1, 3, 8, 8), (1, 3, 8, 6)]
+
+
+CHAINS = [[('saturation', 0.8), ('brightness', 1.2)], [], [('gray', 1), ('solarize', 128)]]
+
+
+def test_raw_views_are_recolored_before_they_are_normalised():
+    """Views with chains of different lengths, among them one that is not raw."""
+    chains = (CHAINS, [[], [], []], [*CHAINS[:2], [*CHAINS[0], ('hue', 0.1)]], CHAINS)
+    views = random_views(16, 16, 16, 8, batch=3)
+    kept = [view.clone() for view in views]
+    inputs = [
+        RawView(view, pack_steps(steps)) if any(steps) else view
+        for view, steps in zip(views, chains, strict=True)
+    ]
+    groups = MultiCropPreprocessor()({'inputs': inputs, 'data_samples': None})['inputs']
+    assert [group.num_views for group in groups] == [3, 1]
+    assert all(map(torch.equal, views, kept))
+    expected = [view.float() for view in views]
+    for images, steps in zip(expected, chains, strict=True):
+        recolor_batch(images, pack_steps(steps))
+    for group, images in zip(groups, (torch.cat(expected[:3]), expected[3]), strict=True):
+        assert group.images.dtype == torch.float32
+        torch.testing.assert_close(group.images.double(), normalised(images), atol=1e-5, rtol=1e-5)
 
 
 def test_channels_must_agree():

@@ -194,6 +194,27 @@ def test_view_is_class_token_or_mean(family):
             torch.testing.assert_close(tokens.region.unflatten(1, grid), output)
 
 
+@pytest.mark.parametrize('patch', [16, 8])
+@torch.no_grad()
+def test_xcit_gives_class_token_and_patches_at_both_sizes(patch):
+    backbone = build(
+        {
+            'type': 'TIMMBackbone',
+            'model_name': f'xcit_small_12_p{patch}_224',
+            'embed_dim': 24,
+            'depth': 1,
+            'num_heads': 2,
+        }
+    )
+    for size in (224, 96):
+        images = torch.randn(1, 3, size, size)
+        tokens = encode(backbone, images)
+        assert tokens.grid == (size // patch, size // patch)
+        assert tokens.region.shape == (1, (size // patch) ** 2, 24)
+        class_token = backbone.timm_model.forward_features(images)[:, 0]
+        torch.testing.assert_close(tokens.view, class_token)
+
+
 @torch.no_grad()
 def test_regions_of_a_vit_are_its_feature_map():
     config = FAMILIES['mmpretrain ViT'][0]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dinomm.datasets.transforms import photometric
+from dinomm.models import photometric as batched
 from dinomm.verification import augment, verify
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden' / 'augment.npz'
@@ -31,15 +32,27 @@ def test_golden_file_passes():
 def test_every_output_is_compared(arrays):
     compared = {result.quantity.split(':')[0] for result in augment.check_augment(arrays)}
     outputs = [key for key in arrays if key.endswith(('/out', '/resized'))]
-    assert compared == {key.rsplit('/', 1)[0] for key in outputs}
+    entries = {key.rsplit('/', 1)[0] for key in outputs}
+    coloured = {entry for entry in entries if entry.count('/') == 2}
+    assert compared == entries | {f'{entry} batched' for entry in coloured}
 
 
-@pytest.mark.parametrize('key', ['chelsea/local/resized', 'astronaut/global/chain1/out'])
-def test_another_output_fails(arrays, key):
+@pytest.mark.parametrize(
+    ('key', 'names'),
+    [
+        ('chelsea/local/resized', ['']),
+        ('astronaut/global/chain1/out', ['', ' batched']),
+    ],
+)
+def test_another_output_fails(arrays, key, names):
     entry = key.rsplit('/', 1)[0]
     wrong = dict(arrays)
     wrong[key] = 255 - arrays[key]
-    assert failures(wrong) == [f'{entry}: mean difference', f'{entry}: channel means']
+    assert failures(wrong) == [
+        f'{entry}{name}: {quantity}'
+        for name in names
+        for quantity in ('mean difference', 'channel means')
+    ]
 
 
 def test_a_shift_of_a_channel_fails_alone(arrays):
@@ -47,13 +60,15 @@ def test_a_shift_of_a_channel_fails_alone(arrays):
     wrong = dict(arrays)
     wrong[key] = arrays[key].copy()
     wrong[key][..., 1] -= np.minimum(2, wrong[key][..., 1])
-    assert failures(wrong) == ['astronaut/global/hue: channel means']
+    assert failures(wrong) == [
+        f'astronaut/global/hue{name}: channel means' for name in ('', ' batched')
+    ]
 
 
 def test_a_picture_of_another_size_fails(arrays):
     wrong = dict(arrays)
     wrong['astronaut/local/blur0/out'] = arrays['astronaut/local/blur0/out'][1:]
-    assert len(failures(wrong)) == 1
+    assert len(failures(wrong)) == 2
 
 
 @pytest.mark.parametrize(
@@ -69,3 +84,12 @@ def test_the_check_runs_the_code_of_the_views(arrays, monkeypatch):
     failed = failures(part_of(arrays, 'astronaut/image', 'astronaut/global'))
     assert any('/contrast' in quantity for quantity in failed)
     assert any('/chain' in quantity for quantity in failed)
+
+
+def test_the_check_runs_the_code_of_the_preprocessor(arrays, monkeypatch):
+    linear = batched.KINDS[0]._replace(apply=lambda images, _: images)
+    monkeypatch.setattr(batched, 'KINDS', (linear, *batched.KINDS[1:]))
+    failed = failures(part_of(arrays, 'astronaut/image', 'astronaut/global'))
+    assert all(' batched:' in quantity for quantity in failed)
+    for operation in ('/brightness', '/contrast', '/saturation', '/grayscale', '/chain'):
+        assert any(operation in quantity for quantity in failed)

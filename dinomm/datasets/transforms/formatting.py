@@ -1,6 +1,7 @@
 """Packs views into what the model takes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch.utils.data import default_collate
 
 from dinomm.registry import TRANSFORMS
 
+from .raw_view import RawView, pack_steps
+
 
 @TRANSFORMS.register_module()
 class PackViews(BaseTransform):
@@ -19,7 +22,7 @@ class PackViews(BaseTransform):
     The ``DataSample`` has ``gt_label`` if it is known, and as meta information ``img_path``,
     ``boxes`` ((V, 4): y, x, height, width in pixels of the decoded picture), ``flips`` ((V,)) and
     ``sample_key`` (seed, epoch, index). The channels stay innermost in memory, as pictures are
-    decoded: the device brings them into the model's order.
+    decoded: the device brings them into the model's order. A :class:`.RawView` remains one.
     """
 
     def transform(self, results: dict) -> dict:
@@ -34,11 +37,7 @@ class PackViews(BaseTransform):
         )
         if 'gt_label' in results:
             sample.set_gt_label(results['gt_label'])
-        inputs = [
-            torch.from_numpy(np.ascontiguousarray(view)).permute(2, 0, 1)
-            for view in results['views']
-        ]
-        return {'inputs': inputs, 'data_samples': sample}
+        return {'inputs': [_to_tensor(view) for view in results['views']], 'data_samples': sample}
 
 
 # Runner.build_dataloader looks collate functions up in mmengine's root registry
@@ -48,7 +47,7 @@ def collate_views(samples: Sequence[dict]) -> dict:
 
     Returns:
         ``inputs``: a uint8 (B, 3, H, W) tensor a view, channels innermost in memory
-        (``torch.channels_last``), in shared memory if made by a worker;
+        (``torch.channels_last``), in shared memory if made by a worker, or a :class:`.RawView`;
         ``data_samples``: the list of them.
 
     Raises:
@@ -69,6 +68,16 @@ def collate_views(samples: Sequence[dict]) -> dict:
     }
 
 
-def _stack(view: Sequence[torch.Tensor]) -> torch.Tensor:
+def _to_tensor(view: np.ndarray | RawView) -> torch.Tensor | RawView:
+    """(H, W, 3) to (3, H, W) of the same memory."""
+    if isinstance(view, RawView):
+        return RawView(_to_tensor(view.images), view.steps)
+    return torch.from_numpy(np.ascontiguousarray(view)).permute(2, 0, 1)
+
+
+def _stack(view: Sequence[Any]) -> torch.Tensor | RawView:
     """(3, H, W) each to (B, 3, H, W), channels innermost: nothing but copies of whole pictures."""
+    if isinstance(view[0], RawView):
+        images = _stack([image.images for image in view])
+        return RawView(images, pack_steps([image.steps for image in view]))
     return default_collate([image.permute(1, 2, 0) for image in view]).permute(0, 3, 1, 2)

@@ -2,11 +2,12 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dinomm.registry import TRANSFORMS
 
@@ -40,8 +41,8 @@ class LoadImage(BaseTransform):
     8 bits; of an animation the first picture is taken.
 
     Args:
-        deferred: ``img`` is an :class:`EncodedImage`. Only :class:`MultiCrop` takes one: it decodes
-            after it has drawn its boxes, a large JPEG at a fraction of its size.
+        deferred: ``img`` is an :class:`EncodedImage`. Only :class:`.MultiCrop` takes one: it
+            decodes after it has drawn its boxes, a large JPEG at a fraction of its size.
 
     Raises:
         BrokenImageError: The file is missing or cannot be decoded, or its values have no known
@@ -78,7 +79,7 @@ class EncodedImage:
         self.path = path
         try:
             self._content = Path(path).read_bytes() if content is None else content
-            self._image = Image.open(io.BytesIO(self._content))
+            self._image = _open(self._content)
             self._orientation = _orientation(self._image)
         except Exception as error:  # decoders raise nearly everything on a damaged file
             raise BrokenImageError(f'cannot read {path}: {error}') from error
@@ -86,6 +87,12 @@ class EncodedImage:
         transposed = self._orientation in _TRANSPOSED
         self.width, self.height = self._sides[::-1] if transposed else self._sides
         self.reductions = REDUCTIONS if self._image.format in _JPEG else (1,)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f'the picture is not decoded yet, so it has no {name!r}: a transform between LoadImage '
+            'and MultiCrop needs LoadImage with deferred=False'
+        )
 
     def decode(self, reduction: int = 1) -> np.ndarray:
         """The picture, RGB uint8 (ceil(height / reduction), ceil(width / reduction), 3).
@@ -119,6 +126,15 @@ class EncodedImage:
             self._image.draft(None, (width // reduction, height // reduction))
         self._image.load()
         return np.array(_rgb(self._image))
+
+
+def _open(content: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:  # its message names the buffer
+        raise ValueError(
+            'no image, or of an unknown format' if content else 'it is empty'
+        ) from None
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,7 +1,8 @@
-"""Hooks: the teacher, the optimizer step, the log."""
+"""Hooks: the teacher, the optimizer step, the log, broken images."""
 
+from .bad_images_hook import BadImagesHook
 from .interval_runtime_info_hook import IntervalRuntimeInfoHook
 from .optimizer_step_hook import OptimizerStepHook
 from .teacher_ema_hook import TeacherEMAHook
 
-__all__ = ['IntervalRuntimeInfoHook', 'OptimizerStepHook', 'TeacherEMAHook']
+__all__ = ['BadImagesHook', 'IntervalRuntimeInfoHook', 'OptimizerStepHook', 'TeacherEMAHook']

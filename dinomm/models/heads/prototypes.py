@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 
 class Prototypes(nn.Module):
-    """K prototypes w_k = g_k v_k / |v_k| (weight normalisation, arXiv 1602.07868), no bias.
+    """K prototypes ``g_k v_k / |v_k|`` (weight normalisation, arXiv 1602.07868), no bias.
 
     The parameters keep the names ``weight_v`` (K, D) and ``weight_g`` (K, 1) of published
     checkpoints. With ``fixed_length`` g stays 1, so each logit is a cosine.
 
     Args:
         in_channels: D, the width of the bottleneck.
-        num_prototypes: K.
+        num_prototypes: K, the number of prototypes.
         fixed_length: Whether g is frozen at 1 (DINO's ``norm_last_layer``).
     """
 

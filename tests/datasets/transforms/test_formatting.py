@@ -5,6 +5,7 @@ from mmengine.registry import FUNCTIONS
 from mmpretrain.structures import DataSample
 
 from dinomm.datasets import PackViews, SampleKey, collate_views
+from dinomm.datasets.transforms.raw_view import RawView, pack_steps
 
 
 def results(sizes=(4, 4, 2), **extra):
@@ -51,6 +52,29 @@ def test_collate_gives_a_batch_a_view():
         assert view.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch['inputs'][1][3], samples[3]['inputs'][1])
     assert batch['data_samples'] == [sample['data_samples'] for sample in samples]
+
+
+def test_raw_views_stay_raw():
+    drawn = [[('hue', 0.1), ('gray', 1)], [], [('blur', 0.5)]]
+    samples = []
+    for steps in (drawn, drawn[::-1]):
+        given = results()
+        given['views'] = [
+            RawView(view, some) for view, some in zip(given['views'], steps, strict=True)
+        ]
+        samples.append(PackViews()(given))
+    plain = collate_views([PackViews()(results()) for _ in range(2)])
+    batch = collate_views(samples)
+    for number, (raw, images) in enumerate(zip(batch['inputs'], plain['inputs'], strict=True)):
+        assert isinstance(raw, RawView) and len(raw) == 2
+        assert torch.equal(raw.images, images)
+        assert raw.images.is_contiguous(memory_format=torch.channels_last)
+        expected = pack_steps([drawn[number], drawn[::-1][number]])
+        assert np.array_equal(raw.steps, expected)
+    wrong = results((4, 4, 3))
+    wrong['views'] = [RawView(view, []) for view in wrong['views']]
+    with pytest.raises(ValueError, match=r'views of a\.png have the shapes'):
+        collate_views([samples[0], PackViews()(wrong)])
 
 
 def test_views_of_unequal_size_are_refused():

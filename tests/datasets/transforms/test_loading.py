@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -102,6 +103,19 @@ def test_damaged_files(tmp_path, write_image):
         load(tmp_path / 'gone.jpg')
 
 
+@pytest.mark.parametrize(('content', 'reason'), [(b'', 'it is empty'), (b'text', 'no image')])
+def test_what_is_no_image(tmp_path, content, reason):
+    (tmp_path / 'a.jpg').write_bytes(content)
+    with pytest.raises(BrokenImageError, match=rf'cannot read .*a\.jpg: {reason}'):
+        load(tmp_path / 'a.jpg')
+
+
+def test_a_transform_that_needs_pixels_of_a_deferred_image_is_told(tmp_path, write_image):
+    image = EncodedImage(str(write_image(tmp_path / 'a.png', 4, 6)))
+    with pytest.raises(AttributeError, match=r"no 'shape': .*deferred=False"):
+        image.shape  # noqa: B018
+
+
 def test_values_of_unknown_range(tmp_path):
     with pytest.raises(BrokenImageError, match='unknown range'):
         saved(tmp_path, Image.fromarray(RAMP.astype(np.float32)), 'a.tif')
@@ -160,6 +174,16 @@ def test_a_turned_jpeg(tmp_path, orientation, reduction):
         np.abs(picture - upright[reduction // 2 :: reduction, reduction // 2 :: reduction]).max()
         < 9
     )
+
+
+def test_an_opencv_that_fills_up_truncated_files_is_not_believed(
+    tmp_path, write_image, monkeypatch
+):
+    path = write_image(tmp_path / 'a.jpg', 40, 60)
+    path.write_bytes(path.read_bytes()[:-20])
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: np.full((40, 60, 3), 128, np.uint8))
+    with pytest.raises(BrokenImageError, match='truncated'):
+        load(path)
 
 
 def test_bytes_after_the_picture_do_no_harm(tmp_path, write_image):

@@ -9,6 +9,7 @@ from dinomm.datasets.transforms.geometry import resized_crop
 from dinomm.datasets.transforms.loading import REDUCTIONS, EncodedImage
 from dinomm.datasets.transforms.multi_crop import draw_jitter, draw_view, largest_reduction
 from dinomm.datasets.transforms.photometric import recolor
+from dinomm.datasets.transforms.raw_view import RawView
 from dinomm.datasets.transforms.views import Jitter, parse_view
 from dinomm.registry import TRANSFORMS
 
@@ -65,6 +66,18 @@ def test_one_decoded_picture_is_left_as_it_was(picture):
     before = picture.copy()
     crop([dict(GLOBAL, **ALL, num=8), dict(size=60, scale=(1.0, 1.0))], picture)
     assert np.array_equal(picture, before)
+
+
+def test_colours_for_the_device_have_the_same_draws(picture):
+    views = [dict(GLOBAL, **ALL, num=3), dict(GLOBAL, **ALL, size=16)]
+    for index in range(10):
+        here = crop(views, picture, index)
+        later = crop(views, picture, index, recolor_on_device=True)
+        assert np.array_equal(here['boxes'], later['boxes'])
+        assert np.array_equal(here['flips'], later['flips'])
+        for view, raw in zip(here['views'], later['views'], strict=True):
+            assert isinstance(raw, RawView)
+            assert np.array_equal(view, recolor(raw.images, raw.steps))
 
 
 def draws(config, number=4000):

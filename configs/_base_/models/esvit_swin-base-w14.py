@@ -1,0 +1,6 @@
+"""EsViT's Swin-B, window 14 (86.9 M parameters), whose features are 1024 wide."""
+
+_base_ = ['./esvit_swin-small-w14.py']
+
+region_head = dict(in_channels=1024)
+model = dict(backbone=dict(arch='base'), heads=dict(view=dict(in_channels=1024)))

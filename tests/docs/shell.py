@@ -1,0 +1,144 @@
+"""Runs the docs' blocks in a tree that looks like a clone, at the size of seconds."""
+
+import os
+import re
+import shutil
+import subprocess
+from multiprocessing import forkserver
+from pathlib import Path
+
+import timm
+import torch
+
+from tests.integration import processes, tiny
+
+from .pages import Block, Command, commands
+from .small_tool import VIT
+
+SMALL_TOOL = str(Path(__file__).parent / 'small_tool.py')
+STAND_IN = '#!/bin/sh\nprintf "%s\\n" "$@"\n'  # for torchrun and srun: prints its arguments
+SMALLER = {
+    ('benchmark.py', 'loader'): '--images 20 --entries 2000 --rounds 1',
+    ('benchmark.py', 'step'): '--backbone vit-tiny --prototypes 64 --batch 1 --locals 1 '
+    '--rounds 1 --steps 1',
+    ('benchmark.py', 'augment'): '--images 16 --batch 4 --workers 1 --rounds 1',
+}
+"""Arguments that follow those of a measurement."""
+
+
+class Tree:
+    """A folder with the clone's configs, tools and data, a home with photographs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        forkserver.ensure_running()  # here, where `import dinomm` is this clone's
+        self.folder = folder / 'dinomm'
+        self.home = folder / 'home'
+        self.programs = folder / 'bin'
+        for path in (self.folder / 'data', self.home, self.programs):
+            path.mkdir(parents=True)
+        for name in ('configs', 'tools', 'tests'):
+            (self.folder / name).symlink_to(tiny.ROOT / name)
+        tiny.write_data(self.folder / 'data' / 'imagenet')
+        photos = tiny.write_images(self.home / 'photos')
+        paths = sorted(str(path.relative_to(photos)) for path in photos.rglob('*.png'))
+        (photos / 'some.txt').write_text('\n'.join(paths))
+        labelled = '\n'.join(f'{photos / path} {Path(path).parent}' for path in paths)
+        (self.folder / 'lists').mkdir()
+        for part in ('train', 'val'):
+            (self.folder / 'lists' / f'{part}.txt').write_text(labelled)
+        write_released(self.folder / 'dino_deitsmall16_pretrain.pth')
+        for name in ('torchrun', 'srun'):
+            (self.programs / name).write_text(STAND_IN)
+            (self.programs / name).chmod(0o755)
+
+    def run(self, command: Command) -> str:
+        """Runs a command; returns what it printed.
+
+        Raises:
+            AssertionError: It failed.
+        """
+        words = [re.sub(r'^~(?=/|$)', str(self.home), word) for word in command.words]
+        self.provide_checkpoints(' '.join(words))
+        match words:
+            case ['python' | 'python3', script, *arguments]:
+                return self._tool(Path(script), arguments, command.variables)
+            case ['bash', 'tools/dist_train.sh' | 'tools/slurm_train.sh' as script, *arguments]:
+                return self._launch(script, arguments, command.variables)
+        raise ValueError(f'nobody knows how to run {command.text!r}: add it to the NOT_RUN table')
+
+    def _tool(self, script: Path, arguments, variables) -> str:
+        assert script.parent == Path('tools') and (self.folder / script).is_file(), script
+        digits = self.folder / 'data/digits'
+        if script.name == 'train.py' and not digits.exists():
+            tiny.write_data(digits)
+        smaller = SMALLER.get((script.name, *arguments[:1]), '').split()
+        ended = processes.run_tool(
+            SMALL_TOOL,
+            *(script.name, *arguments, *smaller),
+            cwd=self.folder,
+            HOME=str(self.home),
+            **variables,
+        )
+        assert ended.status == 0, ended.err
+        return ended.out
+
+    def _launch(self, script: str, arguments, variables) -> str:
+        """The launcher's own arguments by a stand-in; then two processes, or one for Slurm."""
+        path = f'{self.programs}{os.pathsep}{os.environ["PATH"]}'
+        started = subprocess.run(
+            ['bash', script, *arguments],
+            cwd=self.folder,
+            env={'PATH': path, 'VIRTUAL_ENV': 'active', **variables},
+            capture_output=True,
+            text=True,
+        )
+        assert started.returncode == 0, started.stderr
+        words = started.stdout.splitlines()
+        arguments = words[words.index(str(self.folder / 'tools/train.py')) + 1 :]
+        at = arguments.index('--launcher')
+        launcher = arguments[at + 1]
+        del arguments[at : at + 2]
+        if launcher == 'slurm':
+            return self._tool(Path('tools/train.py'), arguments, {})
+        ended = processes.run_on(2, SMALL_TOOL, 'train.py', *arguments, cwd=self.folder)
+        for process in ended:
+            assert process.status == 0, process.err
+        return ended[0].out
+
+    def provide_checkpoints(self, text: str) -> None:
+        """Names the last checkpoint of a shortened run as the text does."""
+        for name in re.findall(r'work_dirs/[\w./-]+\.pth', text):
+            path = self.folder / name
+            last = path.parent / 'last_checkpoint'
+            if not path.exists() and last.is_file():
+                shutil.copy(self.folder / last.read_text().strip(), path)
+
+
+def write_released(path: Path) -> None:
+    """A backbone of the small network, under the names of the published files."""
+    vit = timm.create_model(
+        'vit_tiny_patch16_224',
+        img_size=VIT['img_size'],
+        patch_size=VIT['patch_size'],
+        embed_dim=VIT['arch']['embed_dims'],
+        depth=VIT['arch']['num_layers'],
+        num_heads=VIT['arch']['num_heads'],
+        mlp_ratio=2,
+        num_classes=0,
+    )
+    torch.save(vit.state_dict(), path)
+
+
+def run_block(block: Block, tree: Tree, names: dict, not_run) -> None:
+    """Runs a block: commands, a file whose name stands in its first line, or Python."""
+    for command in commands(block):
+        if command.text not in not_run:
+            tree.run(command)
+    if block.language != 'python':
+        return
+    named = re.match(r'# ([\w/]+\.py)\b', block.text)
+    if named:
+        (tree.folder / named[1]).write_text(block.text + '\n')
+    else:
+        tree.provide_checkpoints(block.text)
+        exec(compile(block.text, f'<line {block.line}>', 'exec'), names)
