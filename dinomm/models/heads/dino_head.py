@@ -15,28 +15,8 @@ from .prototype_head import PrototypeHead
 class DINOHead(PrototypeHead):
     """Projector, prototypes and the cross-view loss of DINO (arXiv 2104.14294, section 3.1).
 
-<<<<<<< HEAD
     Its arguments are those of :class:`.PrototypeHead`; ``in_channels`` is the width of the view
     feature.
-=======
-    Owns all that its objective needs. Its interface stops at the bottleneck, so no tensor of
-    rows x prototypes leaves it.
-
-    Args:
-        in_channels: C, the width of the backbone's view feature.
-        num_prototypes: K, the number of prototypes.
-        hidden_channels: Width of the projector's hidden layers.
-        bottleneck_channels: D, the width before the prototypes.
-        num_layers: Linear layers of the projector.
-        batch_norm: Batch norm after each hidden layer (published for ResNet-50). Statistics are
-            of all views together, of this process unless ``sync_bn`` is set in the config.
-        fixed_length: Prototypes keep length 1 (advised for ViT-B; not for ViT-S).
-        student_temp: Temperature of the student.
-        teacher_temp: Temperature of the teacher: a number (0 for hard targets), or
-            ``dict(start=.04, end=.07, warmup_epochs=30)``.
-        centering: Config of the centering module; it is given ``num_prototypes``.
-        loss_weight: Factor of this head's loss.
->>>>>>> main
     """
 
     def project(self, groups: Sequence[Tokens]) -> Tensor:

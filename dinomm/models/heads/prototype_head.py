@@ -47,7 +47,7 @@ class PrototypeHead(BaseModule):
             of all views together, of this process unless ``sync_bn`` is set in the config.
         fixed_length: Prototypes keep length 1 (advised for ViT-B; not for ViT-S).
         student_temp: Temperature of the student.
-        teacher_temp: Temperature of the teacher: a number, or
+        teacher_temp: Temperature of the teacher: a number (0 for hard targets), or
             ``dict(start=.04, end=.07, warmup_epochs=30)``.
         centering: Config of the centering module; it is given ``num_prototypes``.
         loss_weight: Factor of this head's loss.
