@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dinomm.models.heads.dino_head import build_projector
+from dinomm.models.heads.prototype_head import build_projector
 
 
 class PlainHead(nn.Module):

@@ -28,6 +28,17 @@ class Coverage(NamedTuple):
         """One line of counts."""
         return ', '.join(f'{len(names)} {kind}' for kind, names in self._asdict().items())
 
+    def faults(
+        self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+    ) -> dict[str, list[str]]:
+        """Names by what is wrong with them, but for those that start with what is allowed."""
+        faults = {
+            'missing in the file': _not_allowed(self.missing, allow_missing),
+            'unexpected in the file': _not_allowed(self.unexpected, allow_unexpected),
+            'of another shape (asked for, in the file)': self.mismatched,
+        }
+        return {kind: names for kind, names in faults.items() if names}
+
     def require(
         self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
     ) -> None:
@@ -36,13 +47,9 @@ class Coverage(NamedTuple):
         Raises:
             ValueError: Something else is missing, unexpected or of another shape.
         """
-        faults = {
-            'missing in the file': _not_allowed(self.missing, allow_missing),
-            'unexpected in the file': _not_allowed(self.unexpected, allow_unexpected),
-            'of another shape (asked for, in the file)': self.mismatched,
-        }
-        found = [f'{len(names)} {kind}: {_some(names)}' for kind, names in faults.items() if names]
-        if found:
+        faults = self.faults(allow_missing, allow_unexpected)
+        if faults:
+            found = [f'{len(names)} {kind}: {_some(names)}' for kind, names in faults.items()]
             raise ValueError(
                 f'the checkpoint is of another network ({self.summary()}). '
                 + '; '.join(found)

@@ -1,12 +1,13 @@
 """What the Runner runs: loop, hooks, optimizer wrappers, schedules."""
 
 from . import schedulers  # noqa: F401
-from .hooks import IntervalRuntimeInfoHook, OptimizerStepHook, TeacherEMAHook
+from .hooks import ContinueHook, IntervalRuntimeInfoHook, OptimizerStepHook, TeacherEMAHook
 from .loops import ResumableEpochLoop
 from .optimizers import LARS, DINOAmpOptimWrapper, DINOOptimWrapper, TwoGroupConstructor
 
 __all__ = [
     'LARS',
+    'ContinueHook',
     'DINOAmpOptimWrapper',
     'DINOOptimWrapper',
     'IntervalRuntimeInfoHook',

@@ -7,7 +7,7 @@ import mmpretrain.models  # noqa: F401
 
 from .backbones import DINOVisionTransformer
 from .centering import MeanCentering
-from .heads import DINOHead
+from .heads import DINOHead, RegionMatchingHead
 from .preprocessor import MultiCropPreprocessor, ViewGroup
 from .self_distillation import SelfDistillation
 from .tokens import Tokens, encode
@@ -17,6 +17,7 @@ __all__ = [
     'DINOVisionTransformer',
     'MeanCentering',
     'MultiCropPreprocessor',
+    'RegionMatchingHead',
     'SelfDistillation',
     'Tokens',
     'ViewGroup',

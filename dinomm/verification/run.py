@@ -17,6 +17,9 @@ CHECKS = {
     'dino_loss': 'dino:check_loss',
     'dino_trace': 'trace:check_dino_trace',
     'dino_vit': 'dino:check_vit',
+    'esvit_loss': 'esvit:check_loss',
+    'esvit_swin': 'esvit:check_swin',
+    'esvit_trace': 'trace:check_esvit_trace',
     'knn': 'knn:check_knn',
     'schedules': 'schedules:check_schedules',
 }

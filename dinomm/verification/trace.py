@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dinomm.checkpoints.dino import model_state
+from dinomm.checkpoints import dino, esvit
 from dinomm.engine import TeacherEMAHook
 from dinomm.models import SelfDistillation
 
 from .dino import tensors
+from .esvit import swin_config
 from .result import Result, compare
 from .schedules import published_schedulers
 
@@ -118,7 +119,7 @@ def build_runner(
                 'type': 'TeacherEMAHook',
                 'momentum': momentum,
                 'end_momentum': end_momentum,
-                'allow_missing': ['heads.view.centering.'],
+                'allow_missing': [f'heads.{name}.centering.' for name in model['heads']],
             },
             record,
         ],
@@ -139,62 +140,107 @@ def _teacher_temp(arrays: Arrays) -> dict[str, Any]:
     }
 
 
-def _dino_model(arrays: Arrays) -> dict[str, Any]:
-    start = tensors(arrays, 'start/')
-    width, _, patch, _ = start['backbone.patch_embed.proj.weight'].shape
-    hidden = start['head.mlp.0.weight'].shape[0]
-    prototypes, bottleneck = start['head.last_layer.weight_v'].shape
+def _model(backbone: dict[str, Any], heads: dict[str, Any]) -> dict[str, Any]:
     return {
         'type': 'SelfDistillation',
         'data_preprocessor': {'mean': (0.0,) * 3, 'std': (1.0,) * 3},
-        'backbone': {
-            'type': 'DINOVisionTransformer',
-            'arch': {
-                'embed_dims': width,
-                'num_layers': 1
-                + max(int(k.split('.')[2]) for k in start if k.startswith('backbone.blocks.')),
-                'num_heads': 3,
-                'feedforward_channels': len(start['backbone.blocks.0.mlp.fc1.bias']),
-            },
-            'img_size': arrays['0/crop0'].shape[-1],
-            'patch_size': patch,
-        },
-        'heads': {
-            'view': {
-                'type': 'DINOHead',
-                'in_channels': width,
-                'hidden_channels': hidden,
-                'bottleneck_channels': bottleneck,
-                'num_prototypes': prototypes,
-                'teacher_temp': _teacher_temp(arrays),
-            }
-        },
+        'backbone': backbone,
+        'heads': heads,
+    }
+
+
+def _head(start: dict[str, torch.Tensor], name: str, **options) -> dict[str, Any]:
+    hidden, width = start[f'{name}.mlp.0.weight'].shape
+    prototypes, bottleneck = start[f'{name}.last_layer.weight_v'].shape
+    return {
+        'in_channels': width,
+        'hidden_channels': hidden,
+        'bottleneck_channels': bottleneck,
+        'num_prototypes': prototypes,
+        **options,
     }
 
 
 def check_dino_trace(arrays: Arrays) -> Iterator[Result]:
     """Every loss and schedule value; centre and both networks at the end."""
+    start = tensors(arrays, 'start/')
+    width, _, patch, _ = start['backbone.patch_embed.proj.weight'].shape
+    depth = 1 + max(int(k.split('.')[2]) for k in start if k.startswith('backbone.blocks.'))
+    backbone = {
+        'type': 'DINOVisionTransformer',
+        'arch': {
+            'embed_dims': width,
+            'num_layers': depth,
+            'num_heads': 3,
+            'feedforward_channels': len(start['backbone.blocks.0.mlp.fc1.bias']),
+        },
+        'img_size': arrays['0/crop0'].shape[-1],
+        'patch_size': patch,
+    }
+    view = _head(start, 'head', type='DINOHead', teacher_temp=_teacher_temp(arrays))
     record = _Record()
-    with tempfile.TemporaryDirectory() as work_dir:
-        start_file = f'{work_dir}/start.pth'
-        torch.save({'state_dict': model_state(tensors(arrays, 'start/'))}, start_file)
-        runner = build_runner(arrays, _dino_model(arrays), start_file, work_dir, record)
-        runner.train()
-        student: SelfDistillation = runner.model
-        losses = np.array(runner.message_hub.get_scalar('train/loss').data[0])
-        hook = next(hook for hook in runner.hooks if isinstance(hook, TeacherEMAHook))
-        momentum = [hook.momentum_at(step, runner.max_iters) for step in range(runner.max_iters)]
-    yield compare('loss', losses, arrays['loss'], 1e-4, relative=True)
-    for name in ('lr', 'weight_decay'):
-        yield compare(name, np.array(record.values[name]), arrays[name], 1e-9)
-    yield compare('momentum', np.array(momentum), arrays['momentum'], 1e-9)
+    model = _model(backbone, {'view': view})
+    student = _train(arrays, model, dino.model_state, record)
     temperatures = np.repeat(arrays['teacher_temp'], int(arrays['iters_per_epoch']))
     yield compare('teacher_temp', np.array(record.values['teacher_temp']), temperatures, 1e-9)
-    center = student.heads['view'].centering.center
-    yield compare('center', center, arrays['center'], 1e-4, relative=True)
+    yield from _compare_schedules(arrays, record)
+    yield from _compare_centers(arrays, student, {'view': 'center'})
     for name, network in {'student': student, 'teacher': student.teacher}.items():
-        actual = network.state_dict()
-        expected = model_state(tensors(arrays, f'{name}/'))
-        largest = max(float(value.abs().max()) for value in expected.values())
-        error = max(float((actual[key] - value).abs().max()) for key, value in expected.items())
-        yield Result(f'{name} weights', error / largest, 1e-3)
+        expected = dino.model_state(tensors(arrays, f'{name}/'))
+        yield _compare_weights(f'{name} weights', network, expected)
+
+
+def check_esvit_trace(arrays: Arrays) -> Iterator[Result]:
+    """Every loss and schedule value; both centres and the teacher at the end."""
+    start = tensors(arrays, 'start/')
+    heads = {
+        'view': _head(start, 'head', type='DINOHead', loss_weight=0.5),
+        'region': _head(start, 'head_dense', type='RegionMatchingHead', loss_weight=0.5),
+    }
+    record = _Record()
+    model = _model(swin_config(start, arrays['0/crop0'].shape[-1]), heads)
+    student = _train(arrays, model, esvit.model_state, record)
+    yield from _compare_schedules(arrays, record)
+    yield from _compare_centers(arrays, student, {name: f'center_{name}' for name in heads})
+    expected = esvit.model_state(tensors(arrays, 'teacher/'))
+    yield _compare_weights('teacher weights', student.teacher, expected)
+
+
+def _train(
+    arrays: Arrays, model: dict, convert: Callable[[dict], dict], record: _Record
+) -> SelfDistillation:
+    """Trains from the stored start, which ``convert`` brings into our form; gives the student."""
+    with tempfile.TemporaryDirectory() as work_dir:
+        start_file = f'{work_dir}/start.pth'
+        torch.save({'state_dict': convert(tensors(arrays, 'start/'))}, start_file)
+        runner = build_runner(arrays, model, start_file, work_dir, record)
+        runner.train()
+        record.values['loss'] = runner.message_hub.get_scalar('train/loss').data[0]
+    hook = next(hook for hook in runner.hooks if isinstance(hook, TeacherEMAHook))
+    record.values['momentum'] = [
+        hook.momentum_at(step, runner.max_iters) for step in range(runner.max_iters)
+    ]
+    return runner.model
+
+
+def _compare_schedules(arrays: Arrays, record: _Record) -> Iterator[Result]:
+    values = {name: np.array(seen) for name, seen in record.values.items()}
+    yield compare('loss', values['loss'], arrays['loss'], 1e-4, relative=True)
+    for name in ('lr', 'weight_decay', 'momentum'):
+        yield compare(name, values[name], arrays[name], 1e-9)
+
+
+def _compare_centers(
+    arrays: Arrays, student: SelfDistillation, stored: Mapping[str, str]
+) -> Iterator[Result]:
+    for head, name in stored.items():
+        center = student.heads[head].centering.center
+        yield compare(name, center, arrays[name], 1e-5, relative=True)
+
+
+def _compare_weights(name: str, network: torch.nn.Module, expected: Mapping) -> Result:
+    actual = network.state_dict()
+    floats = {k: v for k, v in expected.items() if v.is_floating_point()}
+    largest = max(float(value.abs().max()) for value in floats.values())
+    error = max(float((actual[key] - value).abs().max()) for key, value in floats.items())
+    return Result(name, error / largest, 1e-3)

@@ -17,7 +17,7 @@ CONFIGS = sorted(
     if '_base_' not in path.parts
 )
 
-# type of a backbone -> what makes it small, its width
+# type of a backbone, or a family of timm's -> what makes it small, its width
 SMALL = {
     'DINOVisionTransformer': (
         dict(arch=dict(embed_dims=48, num_layers=2, num_heads=3, feedforward_channels=96)),
@@ -28,7 +28,8 @@ SMALL = {
         dict(arch=dict(embed_dims=12, depths=[1, 1, 2, 1], num_heads=[1, 1, 2, 4])),
         96,
     ),
-    'TIMMBackbone': (dict(embed_dim=24, depth=2, num_heads=2), 24),
+    'xcit': (dict(embed_dim=24, depth=2, num_heads=2), 24),
+    'pvt': (dict(embed_dims=(8, 8, 16, 24), depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2)), 24),
 }
 
 
@@ -55,14 +56,17 @@ def build_without_memory(model: dict):
 
 def shrink(config: Config, data: Path) -> None:
     """Four steps on tiny pictures, two of warm-up; what else the config says stays."""
-    small, width = SMALL[config.model.backbone.type]
-    config.model.backbone.update(small)
-    for head in config.model.heads.values():
+    backbone, heads = config.model.backbone, config.model.heads
+    small, width = SMALL[backbone.get('model_name', backbone.type).partition('_')[0]]
+    backbone.update(small)
+    for head in heads.values():
         head.update(
             in_channels=width, hidden_channels=32, bottleneck_channels=16, num_prototypes=64
         )
+    # networks that halve five times leave 2x2 regions of 64 pixels
+    larger = 'region' in heads or backbone.get('model_name', '').startswith('pvt')
     for view in config.train_dataloader.dataset.pipeline[1].views:
-        view.size = max(16, view.size // 7)
+        view.size = max(16, view.size // 7) * (2 if larger else 1)
     config.train_dataloader.update(batch_size=8, num_workers=0, persistent_workers=False)
     config.train_dataloader.dataset.root = str(data)
     launch.drop_validation(config)

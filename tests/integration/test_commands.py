@@ -1,4 +1,4 @@
-"""The commands in the configs' docstrings and in their README."""
+"""The commands in the configs' docstrings and in their READMEs."""
 
 import ast
 import importlib.util
@@ -12,8 +12,8 @@ from dinomm.config_check import check_config
 
 from . import shipped, tiny
 
-README = (tiny.ROOT / 'configs/dino/README.md').read_text()
-SHELL = '\n'.join(re.findall(r'```shell\n(.*?)```', README, re.DOTALL))
+READMES = '\n'.join(path.read_text() for path in (tiny.ROOT / 'configs').glob('*/README.md'))
+SHELL = '\n'.join(re.findall(r'```shell\n(.*?)```', READMES, re.DOTALL))
 IN_README = [line for line in SHELL.splitlines() if line and not line.startswith('#')]
 
 

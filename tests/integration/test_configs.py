@@ -2,6 +2,8 @@
 
 import ast
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +15,9 @@ from dinomm.registry import MODELS
 
 from . import shipped, tiny
 
-# millions of parameters of backbone and head at full size, by the beginning of the file's name;
-# published: 21 M and 85 M for ViT-S and ViT-B, 23 M for ResNet-50, 28 M for Swin-T, 26 M and 84 M
-# for XCiT-S12 and XCiT-M24
+# millions of parameters of backbone and of a head at full size, by the beginning of the file's
+# name; published: 21 M and 85 M for ViT-S and ViT-B, 23 M for ResNet-50, 28 M, 49 M and 87 M for
+# Swin-T, Swin-S and Swin-B, 26 M and 84 M for XCiT-S12 and XCiT-M24
 PARAMETERS = {
     'dino_vit-small-p16': (21.67, 22.35),
     'dino_vit-small-p8': (21.67, 22.35),
@@ -28,6 +30,15 @@ PARAMETERS = {
     'dino_xcit-small-12-p8': (25.83, 22.35),
     'dino_xcit-medium-24-p16': (83.88, 22.61),
     'dino_xcit-medium-24-p8': (83.81, 22.61),
+    'esvit_swin-tiny-w7': (27.52, 23.14),
+    'esvit_swin-tiny-w14': (27.57, 23.14),
+    'esvit_swin-small-w7': (48.84, 23.14),
+    'esvit_swin-small-w14': (48.97, 23.14),
+    'esvit_swin-base-w7': (86.74, 23.66),
+    'esvit_swin-base-w14': (86.92, 23.66),
+    'esvit_resnet50': (23.51, 25.76),
+    'esvit_vit-small-p16': (21.67, 22.35),
+    'esvit_pvt-v2-b2': (24.85, 22.61),
     'quickstart_digits': (0.47, 0.17),
     'quickstart_photos': (0.52, 0.17),
 }
@@ -48,8 +59,9 @@ def test_full_size(path):
     (expected,) = (sizes for name, sizes in PARAMETERS.items() if stem.startswith(name))
     config = shipped.read(path)
     model = shipped.build_without_memory(config.model)
-    sizes = parameters(model.backbone), parameters(model.heads)
-    assert sizes == pytest.approx(expected, abs=0.01)
+    assert parameters(model.backbone) == pytest.approx(expected[0], abs=0.01)
+    for head in model.heads.values():
+        assert parameters(head) == pytest.approx(expected[1], abs=0.01)
     if 'quickstart' not in path:
         assert (config.get('sync_bn') == 'torch') == any(map(is_batch_norm, model.modules()))
     if config.get('sync_bn'):
@@ -71,8 +83,8 @@ def test_docstring(path):
         assert batch == config.auto_scale_lr.base_batch_size
 
 
-def trained(config, work_dir):
-    """The Runner after the run."""
+def trained(config, work_dir, steps=4):
+    """The Runner after the run, which performed the last ``steps`` of four."""
     config.work_dir = str(work_dir)
     config.experiment_name = work_dir.parent.name
     runner = launch.build_runner(config)
@@ -80,18 +92,15 @@ def trained(config, work_dir):
     runner.train()
     assert runner.optim_wrapper.steps == runner.iter == 4
     losses = tiny.logged(work_dir)
-    assert len(losses) == 4 and all(0 < loss < 20 for loss in losses)
+    assert len(losses) == steps and all(0 < loss < 20 for loss in losses)
     after = list(runner.model.parameters())
     assert all(torch.isfinite(parameter).all() for parameter in after)
     assert any(not torch.equal(a, b) for a, b in zip(after, before, strict=True))
     return runner
 
 
-@pytest.mark.parametrize('path', shipped.CONFIGS)
-def test_steps_at_small_size(path, tmp_path, data):
-    config = shipped.read(path)
-    shipped.shrink(config, data / 'few')
-    runner = trained(config, tmp_path / 'work')
+def check_trained(runner, path):
+    """The student moved, the teacher followed, every centre moved, every parameter learned."""
     student, teacher = runner.model, runner.model.teacher
     same = [
         torch.equal(a, b)
@@ -99,15 +108,69 @@ def test_steps_at_small_size(path, tmp_path, data):
         if a.requires_grad
     ]
     assert all(same) if 'no-momentum' in path else not all(same)
-    assert student.heads.view.centering.center.any() == ('no-centering' not in path)
+    for head in student.heads.values():
+        assert head.centering.center.any() == ('no-centering' not in path)
     # every parameter has had a gradient, else DDP would wait for it
     optimizer = runner.optim_wrapper.optimizer
     assert all(p in optimizer.state for group in optimizer.param_groups for p in group['params'])
 
 
-def test_every_stage_of_a_full_swin_takes_local_crops():
+@pytest.mark.parametrize('path', [path for path in shipped.CONFIGS if '-continue_' not in path])
+def test_steps_at_small_size(path, tmp_path, data):
+    config = shipped.read(path)
+    shipped.shrink(config, data / 'few')
+    check_trained(trained(config, tmp_path / 'work'), path)
+
+
+def first_phase(path):
+    """The config that the docstring of a second phase's config names."""
+    text = ast.get_docstring(ast.parse((tiny.ROOT / path).read_text()))
+    (first,) = re.findall(r'view task alone, by\s(\S+\.py)', text)
+    assert f'work_dirs/{Path(first).stem}/epoch_' in text
+    return first
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(path, marks=[] if re.search('tiny-w7|base-w14', path) else pytest.mark.slow)
+        for path in shipped.CONFIGS
+        if '-continue_' in path
+    ],
+)
+def test_second_phase_at_small_size(path, tmp_path, data):
+    first, second = shipped.read(first_phase(path)), shipped.read(path)
+    for config in (first, second):
+        shipped.shrink(config, data / 'few')
+        views = config.train_dataloader.dataset.pipeline[1].views
+        for view, size in zip(views, (64, 64, 32), strict=True):
+            view.size = size
+    trained(first, tmp_path / 'first')
+    second.load_from = str(tmp_path / 'first/epoch_1.pth')
+    second.custom_hooks[1].freeze_last_layer = 0
+    check_trained(trained(second, tmp_path / 'second', steps=2), path)
+
+
+def test_the_view_task_of_swin_tiny_is_that_of_dino():
+    """Two files describe this network."""
+    base = shipped.read('configs/_base_/models/esvit_swin-tiny-w7.py').model
+    dino = shipped.read('configs/dino/dino_swin-tiny-w7_16xb32-coslr-300e_in1k.py').model
+    networks = [MODELS.build(model.backbone) for model in (base, dino)]
+    assert str(networks[0]) == str(networks[1])
+    assert base.backbone.init_cfg == dino.backbone.init_cfg
+    assert dict(base.heads.view, loss_weight=1.0) == dict(dino.heads.view, loss_weight=1.0)
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        'dino/dino_swin-tiny-w7_16xb32-coslr-300e_in1k.py',
+        'esvit/esvit_swin-tiny-w14_16xb32-coslr-300e_in1k.py',
+    ],
+)
+def test_every_stage_of_a_full_swin_takes_local_crops(path):
     """Their maps are smaller than the window; and the published initialisation arrives."""
-    config = shipped.read('configs/dino/dino_swin-tiny-w7_16xb32-coslr-300e_in1k.py')
+    config = shipped.read(f'configs/{path}')
     network = MODELS.build(config.model.backbone)
     network.init_weights()
     for name, weight in network.named_parameters():

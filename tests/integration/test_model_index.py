@@ -1,6 +1,7 @@
-"""The README of DINO's configs and the model index: complete, and true to the configs."""
+"""The READMEs of the configs and the model index: complete, and true to the configs."""
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -11,14 +12,15 @@ from dinomm.config_check import check_config
 
 from . import shipped, tiny
 
-FOLDER = tiny.ROOT / 'configs/dino'
-README = (FOLDER / 'README.md').read_text()
+FOLDERS = ('configs/dino', 'configs/esvit')
+READMES = {folder: (tiny.ROOT / folder / 'README.md').read_text() for folder in FOLDERS}
 ROWS = [
-    [cell.strip() for cell in line.strip('|').split('|')]
-    for line in README.splitlines()
+    (folder, [cell.strip() for cell in line.strip('|').split('|')])
+    for folder, readme in READMES.items()
+    for line in readme.splitlines()
     if re.match(r'\| \[[^]]*\]\([^)]*\.py\)', line)
 ]
-DINO = [path for path in shipped.CONFIGS if path.startswith('configs/dino/')]
+INDEXED = [path for path in shipped.CONFIGS if path.startswith(tuple(f'{f}/' for f in FOLDERS))]
 
 
 def models() -> dict[str, dict]:
@@ -37,8 +39,8 @@ def models() -> dict[str, dict]:
     return found
 
 
-def path_of(row: list[str]) -> str:
-    return 'configs/dino/' + re.search(r'\((.*)\)', row[0]).group(1)
+def path_of(folder: str, row: list[str]) -> str:
+    return os.path.normpath(f'{folder}/' + re.search(r'\((.*)\)', row[0]).group(1))
 
 
 def figure(cell: str) -> float | None:
@@ -48,16 +50,19 @@ def figure(cell: str) -> float | None:
 
 
 def test_every_config_is_in_the_index_and_in_the_readme():
-    assert sorted(models()) == DINO
-    assert sorted({path_of(row) for row in ROWS}) == DINO
+    assert sorted(models()) == INDEXED
+    for folder in FOLDERS:
+        named = {path_of(*row) for row in ROWS if row[0] == folder}
+        assert {path for path in INDEXED if path.startswith(f'{folder}/')} <= named
 
 
-def test_links_of_the_readme_exist():
-    links = re.findall(r'\]\((?!http)([^)]+)\)', README)
-    assert links and all((FOLDER / link).exists() for link in links)
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_links_of_a_readme_exist(folder):
+    links = re.findall(r'\]\((?!http)([^)]+)\)', READMES[folder])
+    assert links and all((tiny.ROOT / folder / link).exists() for link in links)
 
 
-@pytest.mark.parametrize('path', DINO)
+@pytest.mark.parametrize('path', INDEXED)
 def test_index_is_true_to_the_config(path):
     metadata, config = models()[path]['Metadata'], shipped.read(path)
     backbone = shipped.build_without_memory(config.model).backbone
@@ -65,10 +70,12 @@ def test_index_is_true_to_the_config(path):
     assert metadata['Epochs'] == config.train_cfg.max_epochs
 
 
-@pytest.mark.parametrize('row', ROWS, ids=lambda row: f'{row[0]} {row[1]}')
-def test_readme_is_true_to_config_and_index(row):
+@pytest.mark.parametrize(
+    ('folder', 'row'), ROWS, ids=lambda part: part if isinstance(part, str) else part[0]
+)
+def test_readme_is_true_to_config_and_index(folder, row):
     of_ablations = len(row) == 6  # the other table has parameters and source besides
-    path = path_of(row)
+    path = path_of(folder, row)
     config, metadata = shipped.read(path), models()[path]['Metadata']
     epochs, batch, *published = row[2:] if of_ablations else row[3:-1]
     if not of_ablations:
@@ -87,12 +94,26 @@ def test_readme_is_true_to_config_and_index(row):
             assert re.search(rf'{name} {number}\b', docstring, re.IGNORECASE)
 
 
-def test_the_variant_in_the_readme(tmp_path):
-    (code,) = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+def variant_in(folder: str, tmp_path):
+    """The config of the README's example, checked."""
+    (code,) = re.findall(r'```python\n(.*?)```', READMES[folder], re.DOTALL)
     file = tmp_path / 'my_run.py'
     file.write_text(code.replace("'configs/", f"'{tiny.ROOT.as_posix()}/configs/"))
     config = shipped.read(str(file))
     check_config(config)
+    return config
+
+
+def test_the_variant_of_esvit(tmp_path):
+    config = variant_in('configs/esvit', tmp_path)
+    view, region = config.model.heads.view, config.model.heads.region
+    assert view.loss_weight == region.loss_weight == 1
+    assert (view.num_prototypes, region.num_prototypes) == (65536, 8192)
+    assert config.train_dataloader.dataset.pipeline[1].views[2].num == 4
+
+
+def test_the_variant_of_dino(tmp_path):
+    config = variant_in('configs/dino', tmp_path)
     assert config.optim_wrapper.optimizer.type == 'LARS'
     assert 'fused' not in config.optim_wrapper.optimizer
     assert config.model.heads.view.teacher_temp.end == 0.07

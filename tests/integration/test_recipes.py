@@ -93,6 +93,9 @@ RESNET_800 = dict(
 )
 XCIT = dict(BOOSTED, patch=None, sync_bn='torch')
 NO_MULTI_CROP = dict(BOOSTED, clip=None, min_lr=1e-5, global_scale=(0.14, 1.0), local=None)
+ESVIT = dict(WARMER, epochs=300, patch=None)
+LARGER = dict(ESVIT, drop_path=0.2)
+ESVIT_RESNET = dict(ESVIT, batch=1024, drop_path=None, sync_bn='torch')
 
 RECIPES = {
     'dino_vit-small-p16_8xb64-coslr-100e_in1k': {},
@@ -108,6 +111,26 @@ RECIPES = {
     'dino_xcit-small-12-p8_64xb16-coslr-300e_in1k': XCIT,
     'dino_xcit-medium-24-p16_32xb32-coslr-300e_in1k': XCIT,
     'dino_xcit-medium-24-p8_64xb16-coslr-300e_in1k': XCIT,
+    # EsViT, each network for the view task, both tasks and two phases
+    **{
+        f'esvit_{network}{phase}_{batch}-coslr-300e_in1k': recipe
+        for network, batch, recipe in (
+            ('swin-tiny-w7', '16xb32', ESVIT),
+            ('swin-tiny-w14', '16xb32', ESVIT),
+            ('swin-small-w7', '16xb32', LARGER),
+            ('swin-small-w14', '32xb16', LARGER),
+            ('swin-base-w7', '16xb32', LARGER),
+            ('swin-base-w14', '64xb8', LARGER),
+        )
+        for phase in ('-view', '', '-continue')
+        if (network, phase) != ('swin-tiny-w7', '-view')
+    },
+    'esvit_swin-base-w14-continue_64xb8-coslr-300e_in1k': dict(LARGER, fixed_length=True),
+    'esvit_resnet50-view_16xb64-coslr-300e_in1k': ESVIT_RESNET,
+    'esvit_resnet50_16xb64-coslr-300e_in1k': ESVIT_RESNET,
+    'esvit_pvt-v2-b2-view_16xb64-coslr-300e_in1k': dict(ESVIT, batch=1024),
+    'esvit_pvt-v2-b2_16xb64-coslr-300e_in1k': dict(ESVIT, batch=1024),
+    'esvit_vit-small-p16_16xb64-coslr-300e_in1k': BOOSTED,
     # ablations
     'dino_vit-small-p16_8xb64-temp-hard-coslr-100e_in1k': dict(temperature=(0, 0, 0)),
     'dino_vit-small-p16_8xb64-temp-02-coslr-100e_in1k': dict(temperature=(0.02, 0.02, 0)),
@@ -199,7 +222,7 @@ def resolved(config) -> dict:
         torch.optim.SGD([torch.ones(1, requires_grad=True)], 1.0), wrapper.clip_grad
     )
     assert clip.clip_per_parameter
-    (teacher,) = [HOOKS.build(hook) for hook in config.custom_hooks]
+    teacher = HOOKS.build(config.custom_hooks[0])
     assert isinstance(teacher, TeacherEMAHook)
     temperature = TeacherTemperature.build(head.teacher_temp)
     epochs = config.train_cfg.max_epochs
@@ -241,6 +264,33 @@ def test_everything_else(name):
     assert config.model.heads.view.student_temp == 0.1
     assert config.optim_wrapper.type == 'DINOOptimWrapper'
     assert config.optim_wrapper.constructor == 'TwoGroupConstructor'
+
+
+ESVITS = [name for name in PATHS if name.startswith('esvit_')]
+
+
+@pytest.mark.parametrize('name', ESVITS)
+def test_tasks_of_esvit(name):
+    """The region head is the view's, with centre and prototypes of its own, and half the loss."""
+    config = shipped.read(PATHS[name])
+    view, region = config.model.heads.view, config.model.heads.get('region')
+    if '-view_' in name:
+        assert list(config.model.heads) == ['view'] and view.get('loss_weight', 1.0) == 1.0
+        return
+    assert list(config.model.heads) == ['view', 'region']
+    assert region.type == 'RegionMatchingHead' and view.type == 'DINOHead'
+    assert dict(region, type='DINOHead') == view
+    assert region.loss_weight == 0.5
+
+
+@pytest.mark.parametrize('name', ESVITS)
+def test_phases_of_esvit(name):
+    hooks = shipped.read(PATHS[name]).custom_hooks
+    if '-continue_' not in name:
+        assert len(hooks) == 1 and 'allow_missing' not in hooks[0]
+        return
+    assert hooks[0].allow_missing == ['heads.region.']
+    assert HOOKS.build(hooks[1]).schedules == 'continue'
 
 
 @pytest.mark.parametrize('name', PATHS)

@@ -34,6 +34,7 @@ model = dict(
         norm_cfg=norm,
         patch_cfg=dict(norm_cfg=norm),
         stage_cfgs=[stage, stage, stage, dict(block_cfgs=dict(norm_cfg=norm, shift=False))],
+        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
     ),
     heads=dict(view=dict(region_head, type='DINOHead', loss_weight=1.0)),
 )

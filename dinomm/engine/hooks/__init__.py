@@ -1,8 +1,15 @@
-"""Hooks: the teacher, the optimizer step, the log, broken images."""
+"""Hooks: the teacher, the optimizer step, a second phase, the log, broken images."""
 
 from .bad_images_hook import BadImagesHook
+from .continue_hook import ContinueHook
 from .interval_runtime_info_hook import IntervalRuntimeInfoHook
 from .optimizer_step_hook import OptimizerStepHook
 from .teacher_ema_hook import TeacherEMAHook
 
-__all__ = ['BadImagesHook', 'IntervalRuntimeInfoHook', 'OptimizerStepHook', 'TeacherEMAHook']
+__all__ = [
+    'BadImagesHook',
+    'ContinueHook',
+    'IntervalRuntimeInfoHook',
+    'OptimizerStepHook',
+    'TeacherEMAHook',
+]

@@ -144,7 +144,9 @@ class TeacherEMAHook(Hook):
             )
         allowed = ((), ()) if runner._resume else (self.allow_missing, self.allow_unexpected)
         for state in states:
-            self._report(runner, compare_weights(model.state_dict(), state), *allowed)
+            coverage = compare_weights(model.state_dict(), state)
+            _check_heads(model, coverage, *allowed)
+            self._report(runner, coverage, *allowed)
 
     def _check_evaluated(self, runner, model: nn.Module, state: dict) -> None:
         """Evaluation needs the backbone whole; what the file says of heads does not matter."""
@@ -155,6 +157,26 @@ class TeacherEMAHook(Hook):
     def _report(self, runner, coverage: Coverage, missing, unexpected) -> None:
         runner.logger.info(f'checkpoint against model: {coverage.summary()}')
         coverage.require(missing, unexpected)
+
+
+def _check_heads(
+    model: Any, coverage: Coverage, allow_missing: Sequence[str], allow_unexpected: Sequence[str]
+) -> None:
+    """A checkpoint that lacks whole heads and nothing else was made without them."""
+    prefixes = [f'heads.{name}.' for name, head in model.heads.items() if head.state_dict()]
+    lacking = [
+        prefix
+        for prefix in prefixes
+        if not prefix.startswith(tuple(allow_missing))
+        and not any(name.startswith(prefix) for name in coverage.matched)
+    ]
+    if lacking and not coverage.faults([*allow_missing, *lacking], allow_unexpected):
+        names = ', '.join('model.' + prefix.rstrip('.') for prefix in lacking)
+        raise ValueError(
+            f'the checkpoint has no weights of {names}. To go on from it with a new head, start a '
+            'new run with load_from=FILE (not --resume) and set TeacherEMAHook.allow_missing='
+            f'{lacking} in custom_hooks; else use the config that it was trained with'
+        )
 
 
 def _first(names) -> str:

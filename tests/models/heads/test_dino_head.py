@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dinomm.models import DINOHead, Tokens
-from dinomm.models.heads.dino_head import build_projector
+from dinomm.models.heads.prototype_head import build_projector
 
 OPTIONS = {
     'in_channels': 12,

@@ -1,0 +1,23 @@
+"""EsViT's view task alone (L_V), Swin-B, window 14, 300 epochs on ImageNet-1k.
+
+The first of two phases, too.
+
+Paper: Efficient Self-supervised Vision Transformers for Representation Learning, arXiv 2106.09785.
+Command, on each of four nodes of 16 GPUs (NODE_RANK=0 to 3, MASTER_ADDR the first's address):
+    NNODES=4 bash tools/dist_train.sh \
+        configs/esvit/esvit_swin-base-w14-view_64xb8-coslr-300e_in1k.py 16 --amp
+Published result: none known.
+Settings: of Swin-T's published run (README and thread esvit#10), in float16; drop path 0.2 by the
+    published network's file; GPUs and batch by the name of the released weights.
+One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=64
+"""
+
+_base_ = [
+    '../_base_/models/esvit_swin-base-w14.py',
+    '../_base_/datasets/dino_2x224_8x96.py',
+    '../_base_/schedules/dino_adamw_100e.py',  # for a global batch of 512 = 64 x 8
+    '../_base_/default_runtime.py',
+]
+
+train_dataloader = dict(batch_size=8)
+train_cfg = dict(max_epochs=300)
