@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHUNK_BYTES = 48 * 2**20
+CHUNK_BYTES = 24 * 2**20
 """Size of the largest logits tensor of the student held at a time."""
 
-BLOCK_BYTES = 4 * 2**20
+BLOCK_BYTES = 2**20
 """Size of the pieces in which logits become probabilities and gradients: a processor's cache."""
 
 Targets = Callable[[Tensor], Tensor]
@@ -119,7 +119,7 @@ def _loss_and_gradients(
     weights = weights / batch
     loss = student.new_zeros(())
     grad_student = torch.empty_like(student)
-    grad_prototypes = torch.zeros_like(student_prototypes) if need_prototypes else None
+    grad_prototypes = torch.empty_like(student_prototypes) if need_prototypes else None
     probabilities = student.new_empty(teacher.shape[1], num_prototypes)
     chunks = _slices(regions, CHUNK_BYTES // (4 * num_prototypes))
     block_bytes = BLOCK_BYTES if student.device.type == 'cpu' else CHUNK_BYTES
@@ -137,7 +137,8 @@ def _loss_and_gradients(
             )
             torch.mm(gradient, student_prototypes, out=grad_student[image, rows])
             if grad_prototypes is not None:
-                grad_prototypes.addmm_(gradient.T, scaled)
+                started = image > 0 or rows.start > 0
+                grad_prototypes.addmm_(gradient.T, scaled, beta=int(started))
     grad_student /= temp
     return loss, grad_student, grad_prototypes
 
