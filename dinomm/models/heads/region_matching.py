@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHUNK_BYTES = 24 * 2**20
+CHUNK_BYTES = 48 * 2**20
 """Size of the largest logits tensor of the student held at a time."""
 
 BLOCK_BYTES = 2**20
@@ -69,10 +69,13 @@ def pair_weights(
         raise ValueError(
             'the data give one view an image: region matching needs at least two (MultiCrop.views)'
         )
-    weights = torch.tensor([1 / (pairs * size) for size in student_sizes]).unsqueeze(1)
-    weights = weights.repeat(1, num_teacher_views)
-    weights.fill_diagonal_(0)
-    return weights.repeat_interleave(torch.tensor(student_sizes), dim=0).to(device)
+    weights = []
+    for view, size in enumerate(student_sizes):
+        share = torch.full((size, num_teacher_views), 1 / (pairs * size), device=device)
+        if view < num_teacher_views:
+            share[:, view] = 0
+        weights.append(share)
+    return torch.cat(weights)
 
 
 class _RegionMatchingLoss(torch.autograd.Function):
