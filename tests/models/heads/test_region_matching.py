@@ -188,3 +188,20 @@ def test_no_logits_are_kept_for_the_backward_pass():
     kept = [t for t in loss.grad_fn.gradients if t is not None]
     assert sum(tensor.numel() for tensor in kept) == given[0].numel()
     assert not loss.grad_fn.saved_tensors
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_on_a_gpu_it_is_the_same():
+    sizes, given, features = inputs()
+    expected = loss_and_gradients(ours, sizes, given, features)
+    moved = [[tensor.cuda() for tensor in tensors] for tensors in (given, features)]
+    matches = best_matches(*moved[1], sizes[1])
+    weights = pair_weights(sizes[0], len(sizes[1]), matches.device)
+
+    def on_gpu(_sizes, given, _features):
+        return region_matching_loss(*given, matches, weights, targets, STUDENT_TEMP)
+
+    actual = loss_and_gradients(on_gpu, sizes, moved[0], moved[1])
+    for e, a in zip(expected, actual, strict=True):
+        assert (e - a.cpu()).abs().max() <= 1e-4 * e.abs().max()
