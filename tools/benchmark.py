@@ -5,6 +5,7 @@ python tools/benchmark.py step dino     # a training step, against the same in p
 python tools/benchmark.py augment       # the input pipeline, against the published one
 python tools/benchmark.py loader        # tar shards against files, and a million entries
 python tools/benchmark.py swin          # Swin's window attention, against mmpretrain's
+python tools/benchmark.py region-loss   # EsViT's region loss, against it as its equation reads
 """
 
 import argparse
@@ -110,6 +111,29 @@ def measure_swin(args: argparse.Namespace) -> dict:
     return figures
 
 
+def add_region_loss(benchmarks) -> None:
+    """Adds the benchmark of EsViT's region loss."""
+    parser = benchmarks.add_parser(
+        'region-loss', help="EsViT's region loss, against it as its equation reads"
+    )
+    parser.add_argument('--batches', type=int, nargs='+', default=[2, 4, 8], help='images')
+    parser.add_argument('--prototypes', type=int, default=65536)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--rounds', type=int, default=3, help='measurements of each, in turns')
+    parser.add_argument('--steps', type=int, default=3, help='timed steps a measurement')
+    parser.set_defaults(measure=measure_region_loss)
+
+
+def measure_region_loss(args: argparse.Namespace) -> dict:
+    """Times the loss and its gradient, after a look at the equality of what is timed."""
+    from dinomm.benchmark.region_loss import compare_region_losses
+
+    batches = sorted(set(args.batches))
+    return compare_region_losses(
+        batches, args.prototypes, args.threads, args.rounds, args.steps, print
+    )
+
+
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -120,6 +144,7 @@ def parse_args() -> argparse.Namespace:
     add_augment(benchmarks)
     add_loader(benchmarks)
     add_swin(benchmarks)
+    add_region_loss(benchmarks)
     for benchmark in benchmarks.choices.values():
         benchmark.add_argument('--json', help='file to write the figures to, with machine and date')
     return parser.parse_args()

@@ -119,10 +119,10 @@ class SelfDistillation(BaseSelfSupervisor):
         for name, head in self.heads.items():
             teacher_head = teacher.heads[name]
             with torch.no_grad():
-                teacher_rows = teacher_head.project(teacher_tokens)
+                projected = teacher_head.project(teacher_tokens)
                 teacher_prototypes = teacher_head.prototypes.weight
             losses[f'loss_{name}'] = head.loss(
-                head.project(student_tokens), teacher_rows, teacher_prototypes, batch
+                head.project(student_tokens), projected, teacher_prototypes, batch
             )
         return losses
 

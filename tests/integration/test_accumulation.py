@@ -14,18 +14,19 @@ HALF = {
 
 
 class Movements(Hook):
-    """After which iterations the teacher and the centre had moved."""
+    """After which iterations the teacher and a head's centre had moved."""
 
     priority = 'LOWEST'
 
-    def __init__(self):
+    def __init__(self, head='view'):
+        self.head = head
         self.teacher, self.center = [], []
         self._last = None
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         network = runner.model.teacher
         now = torch.cat([p.flatten() for p in network.parameters()])
-        center = runner.model.heads.view.centering.center.clone()
+        center = runner.model.heads[self.head].centering.center.clone()
         if self._last is not None:
             self.teacher.append(not torch.equal(now, self._last[0]))
             self.center.append(not torch.equal(center, self._last[1]))

@@ -83,6 +83,36 @@ log_processor = dict(window_size=1)
 """
 
 
+REGIONS = """
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='SwinTransformer',
+        arch=dict(embed_dims=12, depths=[1, 2], num_heads=[1, 2]),
+        out_indices=(1,),
+        img_size=16,
+        patch_size=2,
+        window_size=2,
+        pad_small_map=True,
+        drop_path_rate={drop_path},
+    ),
+    heads=dict(
+        view=dict(loss_weight=0.5),
+        region=dict(
+            type='RegionMatchingHead',
+            in_channels=24,
+            hidden_channels=32,
+            bottleneck_channels=16,
+            num_prototypes=32,
+            loss_weight=0.5,
+        ),
+    ),
+)
+"""
+"""What makes the tiny config EsViT: a Swin whose maps are 4x4 and 2x2, and a region head."""
+REGIONS_COMPARED = {**COMPARED, 'model.heads.region.teacher_temp': 0.2}
+
+
 def write_images(folder: Path, images: int = IMAGES, noise: float = 30) -> Path:
     """PNGs in class folders; a class is a colour and a direction of stripes, with noise."""
     rng = np.random.default_rng(len(folder.name))

@@ -61,6 +61,45 @@ def test_several_heads_each_give_a_loss(build, batch, tiny_model):
     assert set(logged) == {'loss', 'loss_a', 'loss_b'}
 
 
+VIT = {'embed_dims': 24, 'num_layers': 1, 'num_heads': 2, 'feedforward_channels': 24}
+SWIN = {'embed_dims': 12, 'depths': [1, 1], 'num_heads': [1, 1]}
+WITH_REGIONS = {
+    'ViT': ({'type': 'VisionTransformer', 'arch': VIT, 'patch_size': 8, 'out_type': 'raw'}, 24),
+    'Swin': (
+        {
+            'type': 'SwinTransformer',
+            'arch': SWIN,
+            'out_indices': (1,),
+            'pad_small_map': True,
+            'patch_size': 2,
+        },
+        24,
+    ),
+    'ResNet': ({'type': 'ResNet', 'depth': 18}, 512),
+    'timm': ({'type': 'TIMMBackbone', 'model_name': 'resnet10t'}, 512),
+}
+
+
+@pytest.mark.parametrize('family', WITH_REGIONS)
+def test_region_and_view_heads_on_every_family(build, tiny_model, family):
+    """Views of three sizes, not square; every parameter learns."""
+    backbone, width = WITH_REGIONS[family]
+    view = {**tiny_model()['heads']['view'], 'in_channels': width}
+    heads = {'view': view, 'region': {**view, 'type': 'RegionMatchingHead'}}
+    model = build(backbone=backbone, heads=heads)
+    sizes = [(64, 32)] * 2 + [(32, 32)] * 2 + [(32, 64)]
+    data = {'inputs': [torch.randint(256, (2, 3, *size)) for size in sizes], 'data_samples': None}
+    losses = run(model, data)
+    assert set(losses) == {'loss_view', 'loss_region'}
+    for loss in losses.values():
+        assert math.isfinite(loss) and loss > 0.5 * math.log(20)
+    losses['loss_region'].backward()
+    assert all(p.grad is not None for p in model.heads['region'].projector.parameters())
+    assert all(p.grad is not None for p in model.backbone.parameters() if p.requires_grad)
+    model.finish_step(performed=True)
+    assert model.heads['region'].centering.center.any()
+
+
 def test_a_model_without_teacher_names_the_hook(build, batch):
     model = build(teacher=False)
     with pytest.raises(RuntimeError, match='TeacherEMAHook'):

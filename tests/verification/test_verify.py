@@ -48,7 +48,19 @@ def perturbed(array, share=0.02):
     return changed.astype(array.dtype).reshape(array.shape)
 
 
-@pytest.mark.parametrize('name', ['dino_vit', 'dino_head', 'dino_loss', 'dino_trace', 'schedules'])
+FILES = (
+    'dino_vit',
+    'dino_head',
+    'dino_loss',
+    'dino_trace',
+    'esvit_loss',
+    'esvit_swin',
+    'esvit_trace',
+    'schedules',
+)
+
+
+@pytest.mark.parametrize('name', FILES)
 def test_golden_files_pass(golden, name):
     results = check_file(golden / f'{name}.npz')
     assert results
@@ -64,7 +76,12 @@ def outputs(name):
         'dino_loss': ('/center_before', '/loss', '/grad_student', '/center_after', 'teacher_temps'),
         'schedules': ('lr', 'weight_decay', 'momentum'),
         'dino_trace': ('lr', 'weight_decay', 'momentum', 'teacher_temp', 'loss', 'center'),
+        'esvit_swin': ('view_', 'region_', 'attention_'),
+        'esvit_loss': ('/loss', '/grad_', '/center_'),
+        'esvit_trace': ('loss', 'center_region', 'teacher/head_dense.mlp.0.weight'),
     }[name]
+    if name == 'esvit_trace':
+        return expected
     arrays = read(ROOT / f'tests/data/golden/{name}.npz')
     if name == 'dino_trace':
         ends = [key for key in arrays if key.startswith(('student/', 'teacher/'))]
@@ -74,11 +91,7 @@ def outputs(name):
 
 @pytest.mark.parametrize(
     ('name', 'key'),
-    [
-        (name, key)
-        for name in ('dino_vit', 'dino_head', 'dino_loss', 'schedules', 'dino_trace')
-        for key in outputs(name)
-    ],
+    [(name, key) for name in FILES for key in outputs(name)],
 )
 def test_every_expected_number_counts(golden, passes, name, key):
     assert not passes(name, **{key: perturbed(read(golden / f'{name}.npz')[key])})
@@ -97,6 +110,13 @@ def test_every_expected_number_counts(golden, passes, name, key):
         ('dino_loss', 'center_momentum'),
         ('dino_trace', 'start/head.mlp.0.weight'),
         ('dino_trace', 'clip_grad'),
+        ('esvit_swin', 'w/layers.0.downsample.reduction.weight'),
+        ('esvit_swin', 'w/layers.3.blocks.1.attn.relative_position_bias_table'),
+        ('esvit_swin', 'w/norm.weight'),
+        ('esvit_loss', 'student_temp'),
+        ('esvit_loss', 'teacher_temps'),
+        ('esvit_loss', 'center_momentum'),
+        ('esvit_trace', 'start/head_dense.mlp.0.weight'),
     ],
 )
 def test_every_input_counts(golden, passes, name, key):
@@ -112,12 +132,19 @@ def test_every_input_counts(golden, passes, name, key):
         ('dino_loss', '3/loss'),
         ('schedules', 'momentum'),
         ('dino_trace', 'center'),
+        ('esvit_swin', 'region_local'),
+        ('esvit_loss', '3/center_region'),
     ],
 )
 def test_missing_and_wrongly_shaped_arrays_fail(golden, passes, name, key):
     assert not passes(name, **{key: None})
     array = read(golden / f'{name}.npz')[key]
     assert not passes(name, **{key: np.concatenate([array.reshape(-1), array.reshape(-1)])})
+
+
+@pytest.mark.parametrize('key', ['0/student_feature', '0/teacher_feature'])
+def test_what_regions_are_matched_by_counts(golden, passes, key):
+    assert not passes('esvit_loss', **{key: read(golden / 'esvit_loss.npz')[key][::-1]})
 
 
 def test_not_a_number_fails(golden, passes):

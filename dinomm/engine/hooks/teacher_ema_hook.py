@@ -59,8 +59,8 @@ class TeacherEMAHook(Hook):
         self,
         momentum: float = 0.996,
         end_momentum: float = 1.0,
-        allow_missing: Sequence[str] = (),
-        allow_unexpected: Sequence[str] = (),
+        allow_missing: str | Sequence[str] = (),
+        allow_unexpected: str | Sequence[str] = (),
     ):
         for key, value in (('momentum', momentum), ('end_momentum', end_momentum)):
             if not 0 <= value <= 1:
@@ -70,8 +70,8 @@ class TeacherEMAHook(Hook):
                 )
         self.momentum = momentum
         self.end_momentum = end_momentum
-        self.allow_missing = tuple(allow_missing)
-        self.allow_unexpected = tuple(allow_unexpected)
+        self.allow_missing = _prefixes(allow_missing)
+        self.allow_unexpected = _prefixes(allow_unexpected)
         self.student: Any = None
         self.teacher: Any = None
         self._loaded_teacher: dict | None = None
@@ -177,6 +177,10 @@ def _check_heads(
             'new run with load_from=FILE (not --resume) and set TeacherEMAHook.allow_missing='
             f'{lacking} in custom_hooks; else use the config that it was trained with'
         )
+
+
+def _prefixes(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _first(names) -> str:

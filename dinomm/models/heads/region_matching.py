@@ -23,7 +23,7 @@ from torch.nn import functional as F
 CHUNK_BYTES = 48 * 2**20
 """Size of the largest logits tensor of the student held at a time."""
 
-BLOCK_BYTES = 4 * 2**20
+BLOCK_BYTES = 2**20
 """Size of the pieces in which logits become probabilities and gradients: a processor's cache."""
 
 Targets = Callable[[Tensor], Tensor]
@@ -69,10 +69,13 @@ def pair_weights(
         raise ValueError(
             'the data give one view an image: region matching needs at least two (MultiCrop.views)'
         )
-    weights = torch.tensor([1 / (pairs * size) for size in student_sizes]).unsqueeze(1)
-    weights = weights.repeat(1, num_teacher_views)
-    weights.fill_diagonal_(0)
-    return weights.repeat_interleave(torch.tensor(student_sizes), dim=0).to(device)
+    weights = []
+    for view, size in enumerate(student_sizes):
+        share = torch.full((size, num_teacher_views), 1 / (pairs * size), device=device)
+        if view < num_teacher_views:
+            share[:, view] = 0
+        weights.append(share)
+    return torch.cat(weights)
 
 
 class _RegionMatchingLoss(torch.autograd.Function):
@@ -119,7 +122,7 @@ def _loss_and_gradients(
     weights = weights / batch
     loss = student.new_zeros(())
     grad_student = torch.empty_like(student)
-    grad_prototypes = torch.zeros_like(student_prototypes) if need_prototypes else None
+    grad_prototypes = torch.empty_like(student_prototypes) if need_prototypes else None
     probabilities = student.new_empty(teacher.shape[1], num_prototypes)
     chunks = _slices(regions, CHUNK_BYTES // (4 * num_prototypes))
     block_bytes = BLOCK_BYTES if student.device.type == 'cpu' else CHUNK_BYTES
@@ -137,7 +140,8 @@ def _loss_and_gradients(
             )
             torch.mm(gradient, student_prototypes, out=grad_student[image, rows])
             if grad_prototypes is not None:
-                grad_prototypes.addmm_(gradient.T, scaled)
+                started = image > 0 or rows.start > 0
+                grad_prototypes.addmm_(gradient.T, scaled, beta=int(started))
     grad_student /= temp
     return loss, grad_student, grad_prototypes
 

@@ -296,6 +296,27 @@ def test_a_partial_load_on_purpose(make_runner, saved, tmp_path):
     assert equal(part, loaded_student, part) and equal(part, loaded_teacher, part)
 
 
+def test_a_name_alone_allows_no_other(make_runner, saved, tmp_path):
+    _, _, teacher = saved
+    part = {name: value for name, value in teacher.items() if not name.startswith('heads.')}
+    torch.save({'state_dict': part}, tmp_path / 'part.pth')
+    loaded(make_runner, tmp_path / 'part.pth', {'allow_missing': 'heads.'})
+    del part['backbone.pos_embed']
+    torch.save({'state_dict': part}, tmp_path / 'less.pth')
+    with pytest.raises(ValueError, match=r'backbone\.pos_embed'):
+        loaded(make_runner, tmp_path / 'less.pth', {'allow_missing': 'heads.'})
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_a_checkpoint_that_lacks_a_head_names_it(make_runner, saved, tiny_model, resume):
+    file, *_ = saved
+    head = tiny_model()['heads']['view']
+    model = {'heads': {'view': head, 'second': head}}
+    sentence = r"no weights of model\.heads\.second\..*allow_missing=\['heads\.second\.'\]"
+    with pytest.raises(ValueError, match=sentence):
+        loaded(make_runner, file, resume=resume, model=model)
+
+
 @pytest.mark.parametrize('damaged', ['state_dict', 'ema_state_dict'])
 def test_a_network_that_lacks_weights_is_an_error(make_runner, saved, tmp_path, damaged):
     file, *_ = saved
