@@ -37,7 +37,8 @@ def draw_correspondence(args: argparse.Namespace) -> None:
 
     views = two_views(args.image, args.image2, args.size or view_size(config), args.seed)
     network = load_network(config, args.checkpoint)
-    correspondence_sheet(views, best_pairs(network, *map(to_tensor, views)), args.out)
+    first, second = map(to_tensor, views)
+    correspondence_sheet(views, best_pairs(network, first, second), args.out)
     print(f'written to {args.out}')
 
 

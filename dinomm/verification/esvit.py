@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dinomm.checkpoints.esvit import swin_state
 from dinomm.models import DINOHead, RegionMatchingHead, encode
+from dinomm.models.backbones.swin_attention import last_attention, speed_up
 from dinomm.models.heads.region_head import Regions
 from dinomm.registry import MODELS
 
@@ -53,36 +54,21 @@ def swin_config(published: Mapping[str, Tensor], image_size: int) -> dict[str, A
     }
 
 
-@torch.no_grad()
-def last_attention(backbone: Any, images: Tensor) -> Tensor:
-    """Attention (windows, heads, N, N) of a Swin's last block, unshifted, of the padded windows."""
-    module = backbone.stages[-1].blocks[-1].attn.w_msa
-    inputs: list[Tensor] = []
-    hook = module.register_forward_pre_hook(lambda _module, args: inputs.append(args[0]))
-    backbone(images)
-    hook.remove()
-    windows, length, _ = inputs[0].shape
-    qkv = module.qkv(inputs[0]).view(windows, length, 3, module.num_heads, -1)
-    query, key, _ = qkv.permute(2, 0, 3, 1, 4)
-    bias = module.relative_position_bias_table[module.relative_position_index.flatten()]
-    bias = bias.view(length, length, -1).permute(2, 0, 1)
-    return (query @ key.mT * module.scale + bias).softmax(-1)
-
-
 def check_swin(arrays: Arrays) -> Iterator[Result]:
     """View and region features, and the attention of the last block, at both crop sizes."""
     published = tensors(arrays, 'w/')
-    backbone = MODELS.build(swin_config(published, arrays['x_global'].shape[-1]))
+    backbone = speed_up(MODELS.build(swin_config(published, arrays['x_global'].shape[-1])))
     fill(backbone, swin_state(published))
     nn.Module.train(backbone, False)
     for size in ('global', 'local'):
         images = torch.from_numpy(np.array(arrays[f'x_{size}']))
         with torch.no_grad():
             tokens = encode(backbone, images)
+            attention = last_attention(backbone, images)
         for name, actual in {
             'view': tokens.view,
             'region': tokens.region,
-            'attention': last_attention(backbone, images),
+            'attention': attention,
         }.items():
             yield compare(f'{name} {size}', actual, arrays[f'{name}_{size}'], 1e-4)
 
