@@ -43,7 +43,7 @@ default_role = 'literal'
 # looked up, since that would download their indices.
 nitpicky = True
 nitpick_ignore_regex = [
-    ('py:class', r'dinomm\.datasets\.remote\.Result'),  # a type variable
+    (r'py:class', r'.*\.(Result|Module)'),  # type variables
     (
         r'py:.*',
         r'(torch|nn|mmengine|mmpretrain|mmcv|numpy|np|matplotlib|PIL)(\..*)?',

@@ -24,7 +24,7 @@ CHUNK_BYTES = 48 * 2**20
 """Size of the largest logits tensor of the student held at a time."""
 
 BLOCK_BYTES = 2**20
-"""Size of the pieces in which logits become probabilities and gradients: a processor's cache."""
+"""Logits become probabilities and gradients in pieces of this size, which fit into a cache."""
 
 Targets = Callable[[Tensor], Tensor]
 
