@@ -50,8 +50,8 @@ def add_augment(benchmarks) -> None:
     parser = benchmarks.add_parser(
         'augment', help="images a second, against torchvision's transforms on Pillow images"
     )
-    parser.add_argument('--images', type=int, default=192, help='images a measurement')
-    parser.add_argument('--batch', type=int, default=16)
+    parser.add_argument('--images', type=int, default=512, help='images a measurement')
+    parser.add_argument('--batch', type=int, default=64)
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--rounds', type=int, default=5, help='measurements of each, in turns')
     parser.set_defaults(measure=measure_augment)

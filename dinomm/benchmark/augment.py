@@ -30,24 +30,26 @@ class AugmentSize(NamedTuple):
     """How much is measured.
 
     Attributes:
-        images: In each measurement.
+        images: In each measurement of a DataLoader; a quarter of them on one core.
         rounds: Measurements of each pipeline, in turns.
-        batch: Images a batch of the DataLoader.
+        batch: Images a batch of the DataLoader; the config's by default.
         workers: Of the DataLoader.
     """
 
-    images: int = 192
+    images: int = 512
     rounds: int = 5
-    batch: int = 16
+    batch: int = 64
     workers: int = 2
 
 
 def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
     """Measures dinomm's and the published pipeline in turns.
 
-    First decoding and views alone on one core, then a DataLoader with workers: collating, the
-    transfer to the device (CUDA if there is one) and the normalisation included. Last, what
-    ``MultiCrop(recolor_on_device=True)`` saves the worker and costs the device.
+    First decoding and views alone on one core, then a DataLoader with workers, collating and the
+    transfer to the device (CUDA if there is one) included. The published workers normalise and
+    send floats; dinomm sends bytes, and is measured as they arrive and as the device has
+    normalised them. Last, what ``MultiCrop(recolor_on_device=True)`` saves the worker and costs
+    the device.
 
     Returns:
         Medians and ratios as plain numbers.
@@ -68,26 +70,23 @@ def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
         listing.write_text('\n'.join(map(str, files)))
         ours, raw = dinomm_views(listing), dinomm_views(listing, recolor_on_device=True)
         plain = PlainViews([ours.image_path(i) for i in range(len(ours))])
+        count = size.images // 4
         one_core = compare_in_turns(
             {
-                'dinomm': lambda: time_samples(ours),
-                'published': lambda: time_samples(plain),
+                'dinomm': lambda: time_samples(ours, count),
+                'published': lambda: time_samples(plain, count),
             },
             size.rounds,
         )
         report('one core, decoding and views', one_core, show)
-        with_workers = compare_in_turns(
-            {
-                'dinomm': lambda: time_loader(dinomm_batches(ours, size), size),
-                'published': lambda: time_loader(plain_batches(plain, size), size),
-            },
-            size.rounds,
-        )
-        report(f'DataLoader, {size.workers} workers, to the device', with_workers, show)
+        to_device = compare_loaders(ours, plain, size, normalised=False)
+        report(f'DataLoader, {size.workers} workers, to the device', to_device, show)
+        normalised = compare_loaders(ours, plain, size, normalised=True)
+        report(f'DataLoader, {size.workers} workers, normalised there', normalised, show)
         without_colours = compare_in_turns(
             {
-                'on device': lambda: time_samples(raw),
-                'in worker': lambda: time_samples(ours),
+                'on device': lambda: time_samples(raw, count),
+                'in worker': lambda: time_samples(ours, count),
             },
             size.rounds,
         )
@@ -99,9 +98,23 @@ def compare_pipelines(size: AugmentSize, show: Callable[[str], None]) -> dict:
     return {
         'size': size._asdict(),
         'one_core': one_core,
-        'data_loader': with_workers,
+        'data_loader': to_device,
+        'data_loader_and_normalisation': normalised,
         'recolor_on_device': {**without_colours, 'preprocessor_ms': device_ms},
     }
+
+
+def compare_loaders(
+    ours: ImageFiles, plain: PlainViews, size: AugmentSize, normalised: bool
+) -> dict:
+    """Images a second through a DataLoader, in turns."""
+    return compare_in_turns(
+        {
+            'dinomm': lambda: time_loader(dinomm_batches(ours, size, normalised), size),
+            'published': lambda: time_loader(plain_batches(plain, size), size),
+        },
+        size.rounds,
+    )
 
 
 def dinomm_views(listing: Path, recolor_on_device: bool = False) -> ImageFiles:
@@ -169,13 +182,13 @@ def report(name: str, result: dict, show: Callable[[str], None]) -> None:
     show(f'  {first} is {result["ratio"]:.2f} times as fast (rounds {ratios})')
 
 
-def time_samples(dataset: Any) -> float:
-    """Images a second, one after the other in this process."""
+def time_samples(dataset: Any, count: int) -> float:
+    """Images a second of the first ``count``, one after the other in this process."""
     dataset[0]
     start = time.perf_counter()
-    for index in range(len(dataset)):
+    for index in range(count):
         dataset[index]
-    return len(dataset) / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start)
 
 
 def time_loader(batches: Iterator[Any], size: AugmentSize) -> float:
@@ -186,11 +199,11 @@ def time_loader(batches: Iterator[Any], size: AugmentSize) -> float:
     return count * size.batch / (time.perf_counter() - start)
 
 
-def dinomm_batches(dataset: ImageFiles, size: AugmentSize) -> Iterator[Any]:
-    """Normalised groups of views on the device."""
+def dinomm_batches(dataset: ImageFiles, size: AugmentSize, normalised: bool) -> Iterator[Any]:
+    """Batches of bytes on the device, or groups of views that it has normalised."""
     preprocessor = MultiCropPreprocessor().to(_device())
     loader = _loader(dataset, size, sampler=EpochSampler(dataset, seed=0), collate_fn=collate_views)
-    return map(preprocessor, loader)
+    return map(preprocessor if normalised else preprocessor.cast_data, loader)
 
 
 def plain_batches(dataset: PlainViews, size: AugmentSize) -> Iterator[Any]:

@@ -18,7 +18,6 @@ Step = tuple[str, float]
 
 _LEVELS = np.arange(256)
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # shares of the luma
-_DIAGONAL = np.diag_indices(3)
 _STEPS = 1024  # a whole: OpenCV multiplies bytes in fixed point
 _TRUNCATE = 1 / _STEPS - 0.5  # turns its rounding into truncation, and leaves whole numbers alone
 
@@ -97,23 +96,19 @@ class Linear(NamedTuple):
         return cv2.transform(picture, self._matrix())
 
     def _matrix(self) -> np.ndarray:
-        offset = self.offset + _TRUNCATE
+        own, offset = self.own, self.offset + _TRUNCATE
         if not self.luma:
-            matrix = np.zeros((3, 4))
-            matrix[_DIAGONAL] = self.own
-            matrix[:, 3] = offset
-            return matrix
+            return np.array([[own, 0, 0, offset], [0, own, 0, offset], [0, 0, own, offset]])
         # whole steps whose sum is right: else a gray picture would lose a grey level
-        own, total = round(_STEPS * self.own), round(_STEPS * (self.own + self.luma))
-        red, blue = round(_STEPS * self.luma * _RED), round(_STEPS * self.luma * _BLUE)
+        own, total = round(_STEPS * own) / _STEPS, round(_STEPS * (own + self.luma)) / _STEPS
+        red, blue = (round(_STEPS * self.luma * share) / _STEPS for share in (_RED, _BLUE))
         green = total - own - red - blue
-        offset *= _STEPS
         rows = [
             [own + red, green, blue, offset],
             [red, own + green, blue, offset],
             [red, green, own + blue, offset],
         ]
-        return np.array(rows) / _STEPS
+        return np.array(rows)
 
 
 def _blend(factor: float, grey: float) -> Linear:
