@@ -42,8 +42,6 @@ def encode(backbone: nn.Module, images: Tensor, regions: bool = True) -> Tokens:
     """
     if isinstance(backbone, DINOVisionTransformer) and not regions:
         output = backbone(images, view_only=True)
-    elif isinstance(backbone, SwinTransformer):
-        output = _swin_output(backbone, images)
     else:
         output = backbone(images)
     last = output[-1] if isinstance(output, list | tuple) else output
@@ -72,18 +70,6 @@ def width_of(backbone: nn.Module) -> int | None:
     if isinstance(backbone, ResNet) and backbone.out_indices[-1] == backbone.num_stages - 1:
         return backbone.feat_dim
     return None
-
-
-def _swin_output(backbone: SwinTransformer, images: Tensor):
-    try:
-        return backbone(images)
-    except AssertionError as error:  # mmpretrain's, where a map is smaller than the window
-        height, width = images.shape[-2:]
-        raise ValueError(
-            f'a view of {height}x{width} is too small for model.backbone (SwinTransformer): set '
-            'model.backbone.pad_small_map=True, as EsViT pads its local crops, or lower '
-            f'model.backbone.window_size ({error})'
-        ) from error
 
 
 def _map_tokens(feature_map: Tensor) -> Tokens:

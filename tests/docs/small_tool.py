@@ -23,7 +23,7 @@ build_runner = launch.build_runner
 
 
 def shrink(config) -> None:
-    """A small network for a large one; few and small pictures; two epochs."""
+    """A small network for a large one; few and small pictures; two epochs a phase."""
     if not isinstance(config.model.backbone.get('arch'), dict):  # else it is a quick start
         config.model.backbone = VIT
         for head in config.model.heads.values():
@@ -34,7 +34,8 @@ def shrink(config) -> None:
         loader.update(batch_size=BATCH, num_workers=0, persistent_workers=False)
     wrapper = config.optim_wrapper
     wrapper.accumulative_counts = min(wrapper.get('accumulative_counts', 1), MICRO_BATCHES)
-    config.train_cfg.update(max_epochs=EPOCHS, val_interval=EPOCHS)
+    phases = 1 + any(hook.type == 'ContinueHook' for hook in config.get('custom_hooks', ()))
+    config.train_cfg.update(max_epochs=phases * EPOCHS, val_interval=EPOCHS)
     for scheduler in config.param_scheduler:
         scheduler.begin = 0
         scheduler.pop('end', None)

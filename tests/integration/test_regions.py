@@ -123,7 +123,7 @@ SENTENCES = {
     ),
     'window': (
         ['model.backbone.pad_small_map=False', 'model.backbone.window_size=4'],
-        ['a view of 8x8 is too small for model.backbone', 'model.backbone.pad_small_map=True'],
+        ['is smaller than the attention window of 4', 'model.backbone.pad_small_map=True'],
     ),
 }
 

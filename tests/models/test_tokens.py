@@ -232,13 +232,6 @@ def test_another_out_type_names_the_key(out_type):
         encode(backbone, torch.randn(1, 3, 64, 64))
 
 
-def test_a_map_smaller_than_the_window_names_the_key():
-    backbone = build(FAMILIES['mmpretrain Swin'][0] | {'pad_small_map': False})
-    sentence = r'a view of 96x64 is too small for model\.backbone.*pad_small_map=True'
-    with pytest.raises(ValueError, match=sentence):
-        encode(backbone, torch.randn(1, 3, 96, 64))
-
-
 class Pooled(nn.Module):
     def forward(self, images):
         return images.mean((2, 3))
