@@ -86,7 +86,8 @@ def test_docstring(path):
 def trained(config, work_dir, steps=4):
     """The Runner after the run, which performed the last ``steps`` of four."""
     config.work_dir = str(work_dir)
-    config.experiment_name = work_dir.parent.name
+    # of its own: mmengine shares a log between runs of one name that start in the same second
+    config.experiment_name = f'{work_dir.parent.name}-{work_dir.name}'
     runner = launch.build_runner(config)
     before = [parameter.clone() for parameter in runner.model.parameters()]
     runner.train()
