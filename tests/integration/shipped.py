@@ -57,12 +57,13 @@ def build_without_memory(model: dict):
 def shrink(config: Config, data: Path) -> None:
     """Four steps on tiny pictures, two of warm-up; what else the config says stays."""
     backbone, heads = config.model.backbone, config.model.heads
-    small, width = SMALL[backbone.get('model_name', backbone.type).partition('_')[0]]
-    backbone.update(small)
+    if not isinstance(backbone.get('arch'), dict):  # else it is a quick start
+        small, width = SMALL[backbone.get('model_name', backbone.type).partition('_')[0]]
+        backbone.update(small)
+        for head in heads.values():
+            head.in_channels = width
     for head in heads.values():
-        head.update(
-            in_channels=width, hidden_channels=32, bottleneck_channels=16, num_prototypes=64
-        )
+        head.update(hidden_channels=32, bottleneck_channels=16, num_prototypes=64)
     # networks that halve five times leave 2x2 regions of 64 pixels
     larger = 'region' in heads or backbone.get('model_name', '').startswith('pvt')
     for view in config.train_dataloader.dataset.pipeline[1].views:

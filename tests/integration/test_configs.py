@@ -41,6 +41,7 @@ PARAMETERS = {
     'esvit_pvt-v2-b2': (24.85, 22.61),
     'quickstart_digits': (0.47, 0.17),
     'quickstart_photos': (0.52, 0.17),
+    'quickstart_swin': (0.30, 0.17),
 }
 
 
