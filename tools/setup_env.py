@@ -1,7 +1,8 @@
 """Makes an environment in which dinomm runs, and says which Python to use.
 
     python3 tools/setup_env.py            # what pretraining and the quick start need
-    python3 tools/setup_env.py tests      # and what the tests need
+    python3 tools/setup_env.py detection  # and what detection needs
+    python3 tools/setup_env.py tests detection  # what `make test` needs
 
 The active environment (venv or conda) is used if there is one, else `.venv` in the clone is made.
 The path of its Python goes to standard output, everything else to standard error. Needs Python
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MIN_PYTHON = (3, 10)
 REQUIREMENTS = ROOT / 'requirements'
 ALWAYS = ('runtime', 'data')
-EXTRAS = ('docs', 'optional', 'tests')
+EXTRAS = ('detection', 'docs', 'optional', 'tests')
 
 PROBE = """
 import json, sys, sysconfig
