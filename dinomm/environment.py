@@ -188,7 +188,8 @@ def _find_second_opencv(installed: Mapping[str, str], python: str) -> str | None
     pip = f'{shlex.quote(python)} -m pip'
     return (
         f'{_listed(found, installed)} are installed together and overwrite each other: '
-        f'run `{pip} uninstall -y {" ".join(found)} && {pip} install {found[0]}`.'
+        f'run `{pip} uninstall -y {" ".join(found)} && '
+        f'{pip} install {found[0]}=={installed[found[0]]}`.'
     )
 
 
