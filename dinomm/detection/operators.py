@@ -73,7 +73,7 @@ class StandInLoader(importlib.abc.Loader):
             warnings.warn(
                 'mmcv has no compiled operators here: those of torch and torchvision stand in for '
                 f'{", ".join(operator_functions.DETECTORS_USE)}.',
-                stacklevel=2,
+                stacklevel=1,
             )
 
 

@@ -19,7 +19,8 @@ from dinomm.detection.operators import has_compiled_operators
 
 from . import reference
 
-DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)]
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
+DEVICES = ['cpu', pytest.param('cuda', marks=[pytest.mark.gpu, needs_cuda])]
 without_compiled = pytest.mark.skipif(
     has_compiled_operators(), reason='mmcv has compiled operators here'
 )
@@ -346,6 +347,7 @@ def test_compiled_operators_give_the_same(group):
 
 
 @pytest.mark.gpu
+@needs_cuda
 @pytest.mark.skipif(not has_compiled_operators(), reason='mmcv has no compiled operators here')
 def test_compiled_focal_loss_gives_the_same():
     logits = (torch.randn(50, 3, device='cuda') * 3).requires_grad_()
