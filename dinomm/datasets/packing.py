@@ -108,7 +108,7 @@ def pack(
     try:
         files = (listing.storage.name(row, path) for row, path in enumerate(listing.paths))
         lengths = np.array([os.stat(file).st_size for file in files])
-        order = np.arange(len(lengths))
+        order: np.ndarray = np.arange(len(lengths))
         if shuffle_seed is not None:
             order = np.random.default_rng(shuffle_seed).permutation(len(lengths))
         with _partial_folder(out, _tar_bytes(lengths, listing.labels is not None)) as partial:

@@ -68,7 +68,7 @@ class Linear(NamedTuple):
 
     def mean_luma(self, picture: Picture) -> float:
         """Of the result, as a whole number: the grey that contrast blends with."""
-        red, green, blue, _ = cv2.mean(picture)
+        red, green, blue, _ = np.asarray(cv2.mean(picture))
         luma = _RED * red + _GREEN * green + _BLUE * blue
         return int((self.own + self.luma) * luma + self.offset + 0.5)
 
