@@ -9,15 +9,17 @@ _base_ = [
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
     'mmdet::_base_/datasets/coco_instance.py',
     'mmdet::_base_/default_runtime.py',
+    '../_base_/detection.py',
 ]
-custom_imports = dict(imports=['dinomm.detection'])
 
-coco_data = dict(root='data/coco_quick')  # --data FOLDER for your own
+pretrained = None  # 'work_dirs/quickstart_digits/epoch_24.pth'
+coco_data = dict(root='data/coco_quick')
 
 __norm = dict(type='LN', eps=1e-6)
 __stage = dict(block_cfgs=dict(norm_cfg=__norm), downsample_cfg=dict(norm_cfg=__norm))
-backbone = dict(
-    type='mmpretrain.SwinTransformer',
+__backbone = dict(
+    _delete_=True,
+    type='dinomm.FastSwinTransformer',
     arch=dict(embed_dims=48, depths=[2, 2], num_heads=[2, 4]),
     img_size=28,
     patch_size=4,
@@ -39,7 +41,7 @@ __roi_extractor = dict(
 )
 
 model = dict(
-    backbone=dict(_delete_=True, **backbone),
+    backbone=__backbone,
     neck=dict(in_channels=[48, 96], out_channels=__channels, num_outs=3),
     rpn_head=dict(
         in_channels=__channels,
@@ -92,5 +94,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=1, by_epoch=True, convert_to_iter_based=True),
 ]
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4, max_keep_ckpts=1))
+default_hooks = _base_.detection_hooks
+default_hooks.logger = dict(type='LoggerHook', interval=10)
+default_hooks.checkpoint.interval = 4
 auto_scale_lr = dict(base_batch_size=8)
