@@ -12,11 +12,10 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from dinomm.checkpoints import compare_weights, load_file
-from dinomm.datasets.file_names import is_image
 from dinomm.visualization.files import replaced_when_whole
 
 from .coco_data import palette, set_classes
+from .cutouts import PHOTO_SUFFIXES
 
 LEAST_SIDE = 480
 """Smaller images are enlarged by a whole number, so that names are readable."""
@@ -90,6 +89,8 @@ def load_detector(config: Config, checkpoint: str) -> Any:
     Raises:
         ValueError: The file holds no detector, or another than the config's.
     """
+    from dinomm.checkpoints import compare_weights, load_file
+
     content = load_file(checkpoint)
     classes = (content.get('meta') or {}).get('dataset_meta', {}).get('classes')
     if not classes or 'state_dict' not in content:
@@ -121,7 +122,7 @@ def _image_files(images: Iterable[Path]) -> list[Path]:
     for path in images:
         if not path.exists():
             raise ValueError(f'image {path} does not exist')
-        inside = sorted(file for file in path.glob('*') if is_image(file.name))
+        inside = sorted(p for p in path.glob('*') if p.suffix.lower() in PHOTO_SUFFIXES)
         if path.is_dir() and not inside:
             raise ValueError(f'{path} has no images')
         files += inside if path.is_dir() else [path]
