@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
     images = [path.expanduser() for path in args.images]
     out = args.out.expanduser()
     for drawn in draw_detections(config, args.checkpoint, images, out, args.score_thr):
-        found = ', '.join(f'{number} {name}' for name, number in drawn.found.most_common())
+        found = ', '.join(f'{number} x {name}' for name, number in drawn.found.most_common())
         print(f'{drawn.image}: {found or "nothing"} -> {drawn.picture}')
 
 

@@ -1,10 +1,10 @@
-"""A COCO data set of two classes, written in milliseconds."""
+"""A COCO data set of two classes, and cut-outs to compose one of, written in milliseconds."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 SIDE = 40
 
@@ -42,3 +42,23 @@ def write(path: Path, what: dict, images: Path | None = None) -> Path:
         for image in what['images']:
             picture.save(images / image['file_name'])
     return path
+
+
+def cutout(path: Path, colour=(200, 0, 0), size=(40, 20)) -> Path:
+    """Writes an ellipse with a transparent margin."""
+    picture = Image.new('RGBA', size)
+    ImageDraw.Draw(picture).ellipse((5, 5, size[0] - 6, size[1] - 6), fill=(*colour, 255))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return path
+
+
+def write_own(folder: Path) -> Path:
+    """Writes cutouts/{cat,dog}, five of each, and four photographs in photos/trip."""
+    for name in ('cat', 'dog'):
+        for i in range(5):
+            cutout(folder / 'cutouts' / name / f'{i}.png')
+    (folder / 'photos/trip').mkdir(parents=True)
+    for i in range(4):
+        Image.new('RGB', (60, 50), (i, 90, 90)).save(folder / f'photos/trip/{i}.jpg')
+    return folder

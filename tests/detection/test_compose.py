@@ -14,9 +14,14 @@ from dinomm.detection.compose import MIN_VISIBLE, compose_coco, compose_image, d
 from dinomm.detection.cutouts import Material, read_cutout
 from tests.integration.tiny import ROOT
 
-from .test_cutouts import cutout, own  # noqa: F401
+from .coco import cutout, write_own
 
 BACKGROUND = (10, 200, 30)
+
+
+@pytest.fixture
+def own(tmp_path):
+    return write_own(tmp_path)
 
 
 @pytest.fixture
@@ -105,7 +110,7 @@ def test_parts_share_no_image(digits):
     assert not {*files(digits / 'train').values()} & {*files(digits / 'val').values()}
 
 
-def test_the_seed_decides_everything(own, tmp_path):  # noqa: F811
+def test_the_seed_decides_everything(own, tmp_path):
     settings = dict(num_images=5, size=48, cutouts=own / 'cutouts', photos=own / 'photos')
     first = compose_coco(tmp_path / 'a', **settings)
     assert files(compose_coco(tmp_path / 'b', **settings)) == files(first)
@@ -113,7 +118,7 @@ def test_the_seed_decides_everything(own, tmp_path):  # noqa: F811
     assert files(other)['train/000001.jpg'] != files(first)['train/000001.jpg']
 
 
-def test_more_images_begin_with_the_same(own, tmp_path):  # noqa: F811
+def test_more_images_begin_with_the_same(own, tmp_path):
     settings = dict(size=48, cutouts=own / 'cutouts', photos=own / 'photos')
     few = files(compose_coco(tmp_path / 'a', num_images=5, **settings))
     many = files(compose_coco(tmp_path / 'b', num_images=10, **settings))
@@ -122,7 +127,7 @@ def test_more_images_begin_with_the_same(own, tmp_path):  # noqa: F811
     }
 
 
-def test_own_classes(own, tmp_path):  # noqa: F811
+def test_own_classes(own, tmp_path):
     out = compose_coco(
         tmp_path / 'a', num_images=5, size=48, cutouts=own / 'cutouts', photos=own / 'photos'
     )
@@ -131,7 +136,7 @@ def test_own_classes(own, tmp_path):  # noqa: F811
     assert Image.open(out / 'val/000001.jpg').size == (48, 48)
 
 
-def test_what_is_there_is_left_alone_or_refused(own, tmp_path):  # noqa: F811
+def test_what_is_there_is_left_alone_or_refused(own, tmp_path):
     settings = dict(num_images=4, size=32, cutouts=own / 'cutouts', photos=own / 'photos')
     out = compose_coco(tmp_path / 'a', **settings)
     before = {path: path.stat().st_mtime_ns for path in out.rglob('*')}
@@ -150,7 +155,7 @@ def test_what_is_there_is_left_alone_or_refused(own, tmp_path):  # noqa: F811
         compose_coco(tmp_path / 'file', **settings)
 
 
-def test_nothing_half_written_is_left(own, tmp_path, monkeypatch):  # noqa: F811
+def test_nothing_half_written_is_left(own, tmp_path, monkeypatch):
     settings = dict(num_images=4, size=32, cutouts=own / 'cutouts', photos=own / 'photos')
 
     def fail(mask):
@@ -177,7 +182,7 @@ def test_senseless_numbers(tmp_path, settings, sentence):
         compose_coco(tmp_path / 'a', **settings)
 
 
-def test_command_line(own):  # noqa: F811
+def test_command_line(own):
     tool = [sys.executable, str(ROOT / 'tools/prepare_data.py')]
     given = ['--cutouts', 'cutouts', '--photos', 'photos', '--images', '5', '--size', '32']
     run = subprocess.run([*tool, 'coco', *given], cwd=own, capture_output=True, text=True)

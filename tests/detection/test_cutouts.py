@@ -1,29 +1,15 @@
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from dinomm.detection.cutouts import digit_sticker, gather, read_cutout, read_photo
 
-
-def cutout(path, colour=(200, 0, 0), size=(40, 20)):
-    """An ellipse with a transparent margin."""
-    picture = Image.new('RGBA', size)
-    ImageDraw.Draw(picture).ellipse((5, 5, size[0] - 6, size[1] - 6), fill=(*colour, 255))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
-    return path
+from .coco import cutout, write_own
 
 
 @pytest.fixture
 def own(tmp_path):
-    """Two classes of five cut-outs, four photographs."""
-    for name in ('cat', 'dog'):
-        for i in range(5):
-            cutout(tmp_path / 'cutouts' / name / f'{i}.png')
-    (tmp_path / 'photos/trip').mkdir(parents=True)
-    for i in range(4):
-        Image.new('RGB', (60, 50), (i, 90, 90)).save(tmp_path / f'photos/trip/{i}.jpg')
-    return tmp_path
+    return write_own(tmp_path)
 
 
 def test_parts_share_no_file(own):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dinomm.detection.compose import compose_coco
 from dinomm.results.coco_digits import DETECTORS
-from tests.detection.test_cutouts import own  # noqa: F401
+from tests.detection.coco import write_own
 
 from . import processes, tiny
 
@@ -28,14 +28,15 @@ SMALLER = [
 
 
 @pytest.fixture
-def data(own):  # noqa: F811
+def data(tmp_path):
+    own = write_own(tmp_path)
     compose_coco(
         own / 'coco', num_images=5, size=64, cutouts=own / 'cutouts', photos=own / 'photos'
     )
     return own
 
 
-@pytest.mark.parametrize('name', DETECTORS)
+@pytest.mark.parametrize('name', ['Swin', pytest.param('ViT', marks=pytest.mark.slow)])
 def test_quick_detector(name, data):
     config = DETECTORS[name].config
     given = ['--data', 'coco', '--cfg-options', *SMALLER]
