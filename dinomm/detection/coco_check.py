@@ -239,7 +239,7 @@ def _mask_fault(segmentation: Any, image: dict) -> str | None:
             sound = sum(counts) == math.prod(size)
         else:
             sound = 0 < area(segmentation) <= math.prod(size)
-    except (TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         sound = False
     return None if sound else 'bad mask'
 

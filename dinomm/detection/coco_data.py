@@ -60,7 +60,10 @@ def set_coco_data(config: Config, root: str | None = None) -> tuple[str, ...]:
         return ()
     folder = Path(settings['root']).expanduser()
     if not folder.is_dir():
-        raise ValueError(f'the data folder {folder} (--data, coco_data.root) does not exist')
+        raise ValueError(
+            f'the data folder {folder} (--data, coco_data.root) does not exist; '
+            '`python tools/prepare_data.py coco` composes a small one'
+        )
     files = _find_files(settings, folder)
     masks = has_mask_head(config)
     classes: tuple[str, ...] = ()

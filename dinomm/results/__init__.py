@@ -1,0 +1,1 @@
+"""Tables over seeds, one module a table: ``make(seeds)`` gives figures, ``lines(figures)`` text."""
