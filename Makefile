@@ -12,10 +12,10 @@ setup:
 	@python="$$(python3 tools/setup_env.py)" && echo "Ready: $$python"
 
 test:
-	$(call in_env,tests) -m pytest -m "not slow and not gpu"
+	$(call in_env,tests detection) -m pytest -m "not slow and not gpu"
 
 test-all:
-	$(call in_env,tests) -m pytest
+	$(call in_env,tests detection) -m pytest
 
 results:
 	$(call in_env) tools/results.py
@@ -25,7 +25,7 @@ lint:
 	$(call in_env,tests) -m ruff format --check .
 
 types:
-	$(call in_env,tests) -m mypy
+	$(call in_env,tests detection) -m mypy
 
 docs:
 	$(call in_env,docs) -m sphinx -W --keep-going -q docs build/docs

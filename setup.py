@@ -49,6 +49,8 @@ setup(
     extras_require={
         'onedl': read_requirements('mminstall'),
         'openmmlab': read_requirements('mminstall_openmmlab'),
+        'detection': read_requirements('detection'),
+        'detection-openmmlab': read_requirements('detection_openmmlab'),
         'data': read_requirements('data'),
         'optional': read_requirements('optional'),
         'remote': read_requirements('remote'),

@@ -23,13 +23,15 @@ OPENCV = (
 class Library:
     """An OpenMMLab library: the distributions that provide it and the versions that fit.
 
-    All distributions of a library install the same import name, so only one can be there.
+    All distributions of a library install the same import name, so only one can be there. One
+    that is not `required` is asked for only by what uses it.
     """
 
     onedl: str
     upstream: tuple[str, ...]
     at_least: str
     below: str
+    required: bool = True
 
     @property
     def distributions(self) -> tuple[str, ...]:
@@ -41,7 +43,11 @@ LIBRARIES = {
     'mmengine': Library('onedl-mmengine', ('mmengine', 'mmengine-lite'), '0.10', '1.0'),
     'mmcv': Library('onedl-mmcv', ('mmcv-lite', 'mmcv'), '2.0', '3.0'),
     'mmpretrain': Library('onedl-mmpretrain', ('mmpretrain',), '1.2', '2.0'),
+    'mmdet': Library('onedl-mmdetection', ('mmdet',), '3.3', '4.0', required=False),
 }
+
+UPSTREAM_MMDET_BELOW = '2.2'
+"""OpenMMLab's own mmdet cannot be imported with this mmcv or a newer one."""
 
 CHECKED = (
     'torch',
@@ -109,17 +115,20 @@ def find_conflict(installed: Mapping[str, str], python: str = sys.executable) ->
                     f'{name} {installed[name]} is installed, and dinomm needs a version >= {low} '
                     f"and < {high}: run `{pip} install '{name}>={low},<{high}'`."
                 )
-    return None
+    return _find_too_new_mmcv(installed, pip)
 
 
 def check_environment(
-    installed: Mapping[str, str] | None = None, python: str = sys.executable
+    installed: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    needs: Iterable[str] = (),
 ) -> None:
     """Checks that the packages dinomm works with are there, once each, in versions that fit.
 
     Args:
         installed: Version by distribution name; the running interpreter's if not given.
         python: The interpreter that the commands in the messages name.
+        needs: Libraries that must be there although not everything uses them: 'mmdet'.
 
     Raises:
         RuntimeError: One sentence with the command that repairs the first fault found.
@@ -128,21 +137,41 @@ def check_environment(
         installed = installed_versions()
     fault = (
         find_conflict(installed, python)
-        or _find_missing(installed, python)
+        or _find_missing(installed, python, set(needs))
         or _find_second_opencv(installed, python)
     )
     if fault:
         raise RuntimeError(fault)
 
 
-def _find_missing(installed: Mapping[str, str], python: str) -> str | None:
+def _find_too_new_mmcv(installed: Mapping[str, str], pip: str) -> str | None:
+    if 'mmdet' not in installed:
+        return None
+    below = UPSTREAM_MMDET_BELOW
+    for name in LIBRARIES['mmcv'].distributions:
+        if name in installed and _release(installed[name]) >= _release(below):
+            onedl = LIBRARIES['mmdet'].onedl
+            command = (
+                f'{pip} uninstall -y mmdet && {pip} install {onedl}'
+                if name == LIBRARIES['mmcv'].onedl
+                else f"{pip} install '{name}<{below}'"
+            )
+            return (
+                f'mmdet {installed["mmdet"]} works with an mmcv < {below} alone, and {name} '
+                f'{installed[name]} is installed: run `{command}`.'
+            )
+    return None
+
+
+def _find_missing(installed: Mapping[str, str], python: str, needs: set[str]) -> str | None:
     upstream = uses_upstream(installed)
     missing, packages = [], []
     if 'torch' not in installed:
         missing.append('torch')
         packages += ['torch', 'torchvision']
     for name, library in LIBRARIES.items():
-        if not set(library.distributions) & set(installed):
+        needed = library.required or name in needs
+        if needed and not set(library.distributions) & set(installed):
             missing.append(name)
             packages.append(library.upstream[0] if upstream else library.onedl)
     if not missing:
@@ -159,7 +188,8 @@ def _find_second_opencv(installed: Mapping[str, str], python: str) -> str | None
     pip = f'{shlex.quote(python)} -m pip'
     return (
         f'{_listed(found, installed)} are installed together and overwrite each other: '
-        f'run `{pip} uninstall -y {" ".join(found)} && {pip} install {found[0]}`.'
+        f'run `{pip} uninstall -y {" ".join(found)} && '
+        f'{pip} install {found[0]}=={installed[found[0]]}`.'
     )
 
 

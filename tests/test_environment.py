@@ -64,6 +64,47 @@ def test_nothing_installed_gives_one_command_for_all():
     )
 
 
+def test_mmdet_is_asked_for_by_what_needs_it():
+    with pytest.raises(RuntimeError) as error:
+        check_environment(GOOD, python='/env/bin/python', needs=['mmdet'])
+    assert str(error.value) == (
+        'mmdet is not installed: run `/env/bin/python -m pip install onedl-mmdetection`.'
+    )
+    with pytest.raises(RuntimeError, match='-m pip install mmdet`'):
+        check_environment(UPSTREAM, needs=['mmdet'])
+    check_environment({**GOOD, 'onedl-mmdetection': '3.5.1'}, needs=['mmdet'])
+    check_environment({**UPSTREAM, 'mmdet': '3.3.0'}, needs=['mmdet'])
+
+
+def test_mmdet_of_both_lines_is_a_conflict():
+    message = fault({**UPSTREAM, 'mmdet': '3.3.0', 'onedl-mmdetection': '3.5.1'})
+    assert 'onedl-mmdetection 3.5.1 and mmdet 3.3.0 are installed together' in message
+
+
+@pytest.mark.parametrize(
+    ('installed', 'named', 'command'),
+    [
+        (
+            {**UPSTREAM, 'mmcv-lite': '2.2.0'},
+            'mmcv-lite 2.2.0 is installed',
+            "/env/bin/python -m pip install 'mmcv-lite<2.2'",
+        ),
+        (
+            GOOD,
+            'onedl-mmcv 2.3.6 is installed',
+            '/env/bin/python -m pip uninstall -y mmdet && '
+            '/env/bin/python -m pip install onedl-mmdetection',
+        ),
+    ],
+)
+def test_upstream_mmdet_with_an_mmcv_that_it_refuses(installed, named, command):
+    check_environment(installed)
+    message = fault({**installed, 'mmdet': '3.3.0'})
+    assert message.startswith('mmdet 3.3.0 works with an mmcv < 2.2 alone')
+    assert named in message
+    assert message.endswith(f'run `{command}`.')
+
+
 @pytest.mark.parametrize('version', ['1.13.1', '2.3.1+cu121'])
 def test_old_torch(version):
     message = fault({**GOOD, 'torch': version})
@@ -91,7 +132,7 @@ def test_two_opencv_distributions():
     message = fault({**GOOD, 'opencv-python-headless': '4.9.0.80'})
     assert 'opencv-python 4.10.0.84 and opencv-python-headless 4.9.0.80' in message
     assert 'uninstall -y opencv-python opencv-python-headless &&' in message
-    assert message.endswith('-m pip install opencv-python`.')
+    assert message.endswith('-m pip install opencv-python==4.10.0.84`.')
 
 
 def test_second_opencv_is_no_conflict_that_stops_a_set_up():

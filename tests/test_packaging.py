@@ -19,6 +19,7 @@ LIBRARY = re.compile(r'(onedl-)?(mmengine|mmcv|mmpretrain|mmdet)')
 DISTRIBUTIONS = {
     'PIL': 'pillow',
     'cv2': 'onedl-mmcv',
+    'mmdet': 'onedl-mmdetection',
     'mmcv': 'onedl-mmcv',
     'mmengine': 'onedl-mmengine',
     'mmpretrain': 'onedl-mmpretrain',
@@ -63,6 +64,8 @@ def test_extras_offer_each_line_of_libraries_alone(arguments):
     }
     assert extras['onedl'] == {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}
     assert extras['openmmlab'] == {'mmengine', 'mmcv-lite', 'mmpretrain'}
+    assert extras['detection'] == {'onedl-mmdetection', 'pycocotools'}
+    assert extras['detection-openmmlab'] == {'mmdet', 'mmcv-lite', 'pycocotools'}
     assert {'mlxtend', 'scikit-image'} <= extras['data']
     assert {'pytest', 'ruff', 'mypy'} <= extras['tests']
 
@@ -74,7 +77,7 @@ def test_only_the_package_is_installed(arguments):
 
 def test_every_import_of_the_package_is_in_a_requirement_file(arguments):
     extras = arguments['extras_require']
-    used = ('onedl', 'data', 'optional', 'remote')
+    used = ('onedl', 'data', 'detection', 'optional', 'remote')
     declared = names([*arguments['install_requires'], *(r for name in used for r in extras[name])])
     for file in (ROOT / 'dinomm').rglob('*.py'):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -131,6 +134,7 @@ def test_a_wheel_can_be_built_from_the_source_distribution(tmp_path):
         (['results'], 'tools/results.py'),
         (['lint'], '-m ruff format --check .'),
         (['types'], '-m mypy'),
+        (['test-all'], 'setup_env.py tests detection'),
     ],
 )
 def test_make_targets(target, command):

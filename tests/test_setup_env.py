@@ -123,6 +123,48 @@ def test_further_extra_and_lost_package_are_installed(environment):
     assert len(environment.pip_calls()) == 1
 
 
+def test_detection_is_installed_once_and_asked_for_by_nothing_else(environment):
+    setup_env.ensure_environment([])
+    assert not [call for call in environment.pip_calls() if 'onedl-mmdetection>=3.5' in call]
+    setup_env.ensure_environment(['tests', 'detection'])
+    (call,) = environment.pip_calls()
+    assert 'onedl-mmdetection>=3.5' in call
+    assert 'pycocotools' in call
+    assert [Path(word).name for word in call if word.endswith('.txt')] == [
+        'runtime.txt',
+        'data.txt',
+        'tests.txt',
+    ]
+    setup_env.ensure_environment(['detection'])
+    setup_env.ensure_environment([])
+    assert environment.pip_calls() == []
+    environment.remove('pycocotools')
+    setup_env.ensure_environment([])
+    assert environment.pip_calls() == []
+    setup_env.ensure_environment(['detection'])
+    (call,) = environment.pip_calls()
+    assert 'pycocotools' in call
+    assert not [word for word in call if 'mmdet' in word]
+
+
+def test_detection_comes_from_the_line_in_use(environment):
+    for name, version in [('mmengine', '0.10.7'), ('mmcv', '2.1.0'), ('torch', '2.4')]:
+        environment.add(name, version)
+    setup_env.ensure_environment(['detection'])
+    words = environment.pip_calls()[-1]
+    assert [word for word in words if 'mm' in word] == ['mmpretrain>=1.2', 'mmdet>=3.3']
+    setup_env.ensure_environment(['detection'])
+    assert environment.pip_calls() == []
+
+
+def test_mmdet_that_cannot_work_with_the_mmcv_there_is_named(environment):
+    environment.add('onedl-mmcv', '2.3.6')
+    environment.add('mmdet', '3.3.0')
+    with pytest.raises(SystemExit, match=r'uninstall -y mmdet && .* install onedl-mmdetection'):
+        setup_env.ensure_environment(['detection'])
+    assert environment.pip_calls() == []
+
+
 def test_second_opencv_that_came_later_is_removed(environment, monkeypatch):
     setup_env.ensure_environment([])
     environment.add('opencv-python-headless', '5.0')
@@ -189,7 +231,7 @@ def test_another_installed_dinomm_is_named(environment):
 
 
 def test_unknown_extra():
-    with pytest.raises(ValueError, match="Unknown extra 'test': expected some of docs, optional"):
+    with pytest.raises(ValueError, match="Unknown extra 'test': expected some of detection, docs"):
         setup_env.ensure_environment(['test'])
 
 

@@ -1,7 +1,8 @@
 """Makes an environment in which dinomm runs, and says which Python to use.
 
-    python3 tools/setup_env.py            # what pretraining and the quick start need
-    python3 tools/setup_env.py tests      # and what the tests need
+    python3 tools/setup_env.py                  # what pretraining and the quick start need
+    python3 tools/setup_env.py detection        # and what detection needs
+    python3 tools/setup_env.py tests detection  # and what the tests need
 
 The active environment (venv or conda) is used if there is one, else `.venv` in the clone is made.
 The path of its Python goes to standard output, everything else to standard error. Needs Python
@@ -38,8 +39,10 @@ from dinomm.environment import (
 ROOT = Path(__file__).resolve().parents[1]
 MIN_PYTHON = (3, 10)
 REQUIREMENTS = ROOT / 'requirements'
-ALWAYS = ('runtime', 'data')
-EXTRAS = ('docs', 'optional', 'tests')
+ALWAYS = ('mminstall', 'runtime', 'data')
+EXTRAS = ('detection', 'docs', 'optional', 'tests')
+LIBRARY_GROUPS = ('mminstall', 'detection')
+"""Those with OpenMMLab's libraries, of which only what neither line provides is installed."""
 
 PROBE = """
 import json, sys, sysconfig
@@ -57,7 +60,7 @@ def ensure_environment(extra: list[str]) -> Path:
     """Installs what is missing and returns the Python executable to run dinomm with.
 
     Args:
-        extra: Further requirement files by name: 'tests', 'docs', 'optional'.
+        extra: Further groups of requirements: 'detection', 'docs', 'optional', 'tests'.
 
     Raises:
         ValueError: If `extra` has an unknown name.
@@ -68,7 +71,7 @@ def ensure_environment(extra: list[str]) -> Path:
         raise ValueError(f'Unknown extra {unknown[0]!r}: expected some of {", ".join(EXTRAS)}.')
     groups = [*ALWAYS, *extra]
     python = active_python() or clone_python()
-    environment = probe(python, groups)
+    environment = probe(python)
     if not is_ready(environment, groups):
         install(python, environment, groups)
     return python
@@ -142,9 +145,10 @@ def executable(prefix: Path) -> Path:
     return prefix / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
 
 
-def probe(python: Path, groups: list[str]) -> Environment:
+def probe(python: Path) -> Environment:
     """Looks into an environment by its metadata, without importing its packages."""
-    names = sorted({*CHECKED, *(name for group in groups for name in required_names(group))})
+    files = [file.stem for file in REQUIREMENTS.glob('*.txt')]
+    names = sorted({*CHECKED, *(name for file in files for name in required_names(file))})
     result = run([python, '-c', PROBE, ROOT, *names])
     if result.returncode:
         report(result.stdout)
@@ -154,14 +158,15 @@ def probe(python: Path, groups: list[str]) -> Environment:
 
 
 def is_ready(environment: Environment, groups: list[str]) -> bool:
-    """Says whether these requirement files were installed and their packages are still there."""
+    """Says whether these groups were installed and their packages are still there."""
     stamp = read_stamp(environment)
-    required = {name for group in groups for name in required_names(group)}
+    files = requirement_files(groups)
+    required = {name for file in files for name in required_names(file)}
     return (
         environment.link.exists()
-        and all(stamp.get(group) == fingerprint(group) for group in groups)
+        and all(stamp.get(file) == fingerprint(file) for file in files)
         and required <= environment.installed.keys()
-        and not missing_libraries(environment.installed)
+        and not missing_libraries(environment.installed, groups)
         and len(installed_opencv(environment.installed)) < 2
     )
 
@@ -182,23 +187,25 @@ def install(python: Path, environment: Environment, groups: list[str]) -> None:
     if not {'torch', 'torchvision'} <= environment.installed.keys():
         with step('installing torch and torchvision (large: minutes on a slow line)'):
             pip(python, 'install', *torch_pins(environment.installed), 'torch', 'torchvision')
-        environment = probe(python, groups)
+        environment = probe(python)
 
     with step(f'installing the requirements: {", ".join(groups)}'):
-        files = [word for group in groups for word in ('-r', str(REQUIREMENTS / f'{group}.txt'))]
-        libraries = missing_libraries(environment.installed)
-        pip(python, 'install', *torch_pins(environment.installed), *libraries, *files)
+        files = requirement_files(groups)
+        words = [word for file in files for word in ('-r', str(REQUIREMENTS / f'{file}.txt'))]
+        libraries = missing_libraries(environment.installed, groups)
+        pip(python, 'install', *torch_pins(environment.installed), *libraries, *words)
 
     with step('checking the environment'):
-        environment = probe(python, groups)
+        environment = probe(python)
         settle_opencv(python, installed_opencv(environment.installed), earlier_opencv)
         link_clone(python, environment)
-        environment = probe(python, groups)
+        environment = probe(python)
+        needs = ['mmdet'] if 'detection' in groups else []
         try:
-            check_environment(environment.installed, str(python))
+            check_environment(environment.installed, str(python), needs)
         except RuntimeError as fault:
             fail(str(fault))
-        stamp = {**read_stamp(environment), **{group: fingerprint(group) for group in groups}}
+        stamp = {**read_stamp(environment), **{file: fingerprint(file) for file in files}}
         environment.stamp.write_text(json.dumps(stamp))
 
 
@@ -207,16 +214,30 @@ def torch_pins(installed: dict[str, str]) -> list[str]:
     return [f'{name}=={installed[name]}' for name in ('torch', 'torchvision') if name in installed]
 
 
-def missing_libraries(installed: dict[str, str]) -> list[str]:
-    """Returns the requirements of the OpenMMLab libraries that neither line provides yet."""
-    file = 'mminstall_openmmlab' if uses_upstream(installed) else 'mminstall'
+def requirement_files(groups: list[str]) -> list[str]:
+    """Returns the groups whose requirement files are installed as they are."""
+    return [group for group in groups if group not in LIBRARY_GROUPS]
+
+
+def missing_libraries(installed: dict[str, str], groups: list[str]) -> list[str]:
+    """Returns what is not there yet of the groups with OpenMMLab's libraries.
+
+    They are those of the line that is in use; a library that the other one provides is there.
+    """
+    line_in_use = '_openmmlab' if uses_upstream(installed) else ''
     provided = {
         name
         for library in LIBRARIES.values()
         if set(library.distributions) & installed.keys()
         for name in library.distributions
     }
-    return [line for line in read_requirements(file) if name_of(line) not in provided]
+    return [
+        requirement
+        for group in groups
+        if group in LIBRARY_GROUPS
+        for requirement in read_requirements(f'{group}{line_in_use}')
+        if name_of(requirement) not in provided | installed.keys()
+    ]
 
 
 def link_clone(python: Path, environment: Environment) -> None:
