@@ -4,8 +4,8 @@ Paper: DINO, arXiv 2104.14294 (backbone); Mask R-CNN, arXiv 1703.06870 (detector
 Command, on eight GPUs:
     bash tools/dist_train.sh configs/detection/mask-rcnn_resnet50_fpn_1x_coco.py 8 \
         --cfg-options pretrained=work_dirs/dino/epoch_100.pth
-Published result: box 39.1, mask 35.7 (SwAV, self-supervised); box 38.0, mask 34.3 (MoCo v2); box 38.2,
-    mask 34.7 (supervised): mmdet's. None of DINO.
+Published result: box 39.1, mask 35.7 (SwAV, self-supervised); box 38.0, mask 34.3 (MoCo v2);
+    box 38.2, mask 34.7 (supervised): mmdet's. None of DINO.
 Settings: mmdet's for self-supervised weights: batch norm is trained, over all GPUs, and only the
     stem is frozen.
 """

@@ -139,9 +139,9 @@ def _reason(own: Mapping[str, Tensor], given: Mapping[str, Tensor], coverage: Co
         )
     tables = [state.get('pos_embed') for state in (own, given)]
     if [n.partition(' ')[0] for n in coverage.mismatched] == ['pos_embed']:
-        here, there = (None if t is None else t.shape[1] for t in tables)
+        places = [None if table is None else table.shape[1] for table in tables]
         return (
-            f'its position embedding has {there} tokens, that of the backbone {here}. Set '
+            f'its position embedding has {places[1]} tokens, that of the backbone {places[0]}. Set '
             'model.backbone.img_size to the size of the global crops in pretraining (224): the '
             'embedding is resized to each input'
         )

@@ -100,9 +100,7 @@ def check_transfer(config: Config, checkpoint: str) -> TransferCheck:
         num_tensors=len(loaded) - len(new),
         num_identical=sum(torch.equal(loaded[name], given[name]) for name in matched),
         differences={
-            size: largest_difference(
-                feature_maps(backbone, image), feature_maps(pretrained, image)
-            )
+            size: largest_difference(feature_maps(backbone, image), feature_maps(pretrained, image))
             for size in SIZES
             for image in [torch.randn(1, 3, *size)]
         },

@@ -6,6 +6,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
+import dinomm.detection  # noqa: F401
 from dinomm.registry import MODELS
 from tests.detection import tiny_coco
 
@@ -38,7 +39,6 @@ def build(model: dict):
 
 def write_coco(folder: Path) -> Path:
     """Four tiny pictures for training and for validation, with the categories of COCO."""
-    import dinomm.detection  # noqa: F401
     from mmdet.datasets import CocoDataset
 
     return tiny_coco.write_coco(folder, size=SIZE, classes=CocoDataset.METAINFO['classes'])

@@ -99,7 +99,7 @@ def layer_depth(model: Any, name: str) -> tuple[int, int]:
     """
     if hasattr(model, 'get_layer_depth'):
         return model.get_layer_depth(name)
-    backbone = getattr(model, 'backbone', None)
+    backbone: Any = getattr(model, 'backbone', None)
     if not hasattr(backbone, 'get_layer_depth'):
         raise ValueError(
             f'optim_wrapper.paramwise_cfg.layer_decay needs a backbone that counts its layers, as '
