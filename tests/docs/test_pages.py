@@ -21,6 +21,10 @@ NOT_RUN = {
     'make lint types': '.ci/run',
     'make docs': '.ci/run',
     'python3 -m venv --system-site-packages .venv': 'makes an environment',
+    'pip install -r requirements/detection.txt': '.ci/run',
+    'bash tools/dist_train.sh configs/detection/mask-rcnn_swin-tiny-w7_fpn_1x_coco.py 8 '
+    '--cfg-options pretrained=work_dirs/esvit/epoch_300.pth': 'needs COCO; '
+    'tests/integration/test_detection_configs.py trains it on tiny pictures',
     'python tools/results.py': 'a quarter of an hour; tests/test_quickstart.py runs its parts',
 }
 """Commands that the pages' tests leave out, and who runs them."""

@@ -125,8 +125,8 @@ def test_the_variant_of_dino(tmp_path):
 DETECTION = 'configs/detection'
 DETECTION_README = (tiny.ROOT / DETECTION / 'README.md').read_text()
 DETECTION_ROWS = {
-    row[0]: row[1:]
-    for row in re.findall(r'\| \[[^]]*\]\(([^)]*\.py)\) ' + r'\| *([^|]*?) *' * 7, DETECTION_README)
+    name: [cell.strip() for cell in cells.split('|')]
+    for name, cells in re.findall(r'\| \[[^]]*\]\(([^)]*\.py)\) \|(.*)\|', DETECTION_README)
 }
 
 
