@@ -17,6 +17,13 @@ from mmengine.config import Config, DictAction
 from dinomm.config_check import check_config, nearest
 from dinomm.config_values import check_values
 from dinomm.data_paths import is_shard, is_url, require_root
+from dinomm.detector_config import (
+    is_detector,
+    require_annotations,
+    require_pretrained,
+    set_detector_amp,
+    set_detector_data,
+)
 from dinomm.environment import check_environment
 from dinomm.host_memory import keep_freed_memory
 
@@ -108,7 +115,23 @@ def set_work_dir(config: Config, path: str, work_dir: str | None) -> None:
     config.work_dir = work_dir or default
 
 
-def set_data(config: Config, root: str) -> None:
+def set_data(config: Config, root: str | None) -> None:
+    """Takes a person's own data: images for pretraining, COCO annotations for a detector.
+
+    Args:
+        config: Gets them.
+        root: What --data says; without it the config stays, but for what ``coco_data`` names.
+
+    Raises:
+        ValueError: There is nothing at the root, or it is faulty.
+    """
+    if is_detector(config):
+        set_detector_data(config, root)
+    elif root is not None:
+        set_images(config, root)
+
+
+def set_images(config: Config, root: str) -> None:
     """Trains on a person's own images, and validates on them by k-NN where they have labels.
 
     ``root/train`` and ``root/val`` are used if both exist. Else all is trained on, and a fifth of
@@ -170,7 +193,7 @@ def is_image_folder(root: str) -> bool:
 
 
 def drop_validation(config: Config) -> None:
-    """Leaves the k-NN validation out, and the best checkpoint by it."""
+    """Leaves the validation out, and the best checkpoint by it."""
     for part in ('dataloader', 'cfg', 'evaluator'):
         config[f'val_{part}'] = None
         config[f'test_{part}'] = None
@@ -178,11 +201,15 @@ def drop_validation(config: Config) -> None:
 
 
 def set_amp(config: Config, dtype: str) -> None:
-    """Mixed precision: 'bfloat16' or 'float16'.
+    """Mixed precision: 'bfloat16', 'float16' or 'auto', bfloat16 but for detectors.
 
     Raises:
         ValueError: The config's wrapper has no twin for autocast.
     """
+    if is_detector(config):
+        set_detector_amp(config, dtype)
+        return
+    dtype = 'bfloat16' if dtype == 'auto' else dtype
     wrapper = config.optim_wrapper
     known = ('DINOOptimWrapper', 'DINOAmpOptimWrapper')
     if wrapper.get('type', known[0]) not in known:
@@ -232,12 +259,22 @@ def set_checkpoint(config: Config, checkpoint: str) -> None:
     config.load_from = checkpoint
 
 
-def require_data(config: Config) -> None:
+def require_data(config: Config, testing: bool = False) -> None:
     """Checks that the data the config names exist, before anything slow is imported.
 
+    Args:
+        config: Read only.
+        testing: Whether a detector is tested, which takes no training data; k-NN does.
+
     Raises:
-        ValueError: A root does not exist.
+        ValueError: A root does not exist, or the weights that a detector is to begin with.
     """
+    if is_detector(config):
+        names = ['test'] if testing else ['train', 'val']
+        require_annotations(config, [f'{name}_dataloader' for name in names])
+        if not testing:
+            require_pretrained(config)
+        return
     for loader in ('train_dataloader', 'val_dataloader'):
         root = (config.get(loader) or {}).get('dataset', {}).get('root')
         if root is not None:
@@ -253,7 +290,7 @@ def require_test(config: Config) -> None:
     if config.get('test_cfg') is None:
         raise ValueError(
             'there is nothing to test: k-NN needs a config with test_cfg and images in class '
-            'folders (FOLDER/<class>/...)'
+            'folders (FOLDER/<class>/...), a detector a test_cfg and annotations to test by'
         )
 
 

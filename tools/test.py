@@ -15,7 +15,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='file of weights; its state_dict is evaluated')
-    parser.add_argument('--data', metavar='FOLDER', help='labelled folder of your own images')
+    parser.add_argument(
+        '--data', metavar='FOLDER', help='your own labelled images; for a detector, COCO data'
+    )
     return launch.parse_args(parser)
 
 
@@ -24,9 +26,8 @@ def main(args: argparse.Namespace) -> None:
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
     launch.set_checkpoint(config, args.checkpoint)
-    if args.data:
-        launch.set_data(config, args.data)
-    launch.require_data(config)
+    launch.set_data(config, args.data)
+    launch.require_data(config, testing=True)
     launch.require_test(config)
     launch.build_runner(config, args.launcher).test()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pretrains by a config: python tools/train.py CONFIG [--data FOLDER] [options]."""
+"""Pretrains, or trains a detector: python tools/train.py CONFIG [--data FOLDER] [options]."""
 
 import argparse
 import sys
@@ -14,7 +14,9 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--data', metavar='FOLDER', help='folder of your own images')
+    parser.add_argument(
+        '--data', metavar='FOLDER', help='your own images; for a detector, your own COCO data'
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -25,16 +27,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--amp',
         nargs='?',
-        const='bfloat16',
-        choices=['bfloat16', 'float16'],
-        help='mixed precision (bfloat16 if no type is given)',
+        const='auto',
+        choices=['auto', 'bfloat16', 'float16'],
+        help='mixed precision (auto: bfloat16, of a detector float16)',
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate linearly with the effective batch size',
     )
-    parser.add_argument('--no-validate', action='store_true', help='leave the k-NN validation out')
+    parser.add_argument('--no-validate', action='store_true', help='leave the validation out')
     parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
     return launch.parse_args(parser)
 
@@ -43,8 +45,7 @@ def main(args: argparse.Namespace) -> None:
     """Trains."""
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
-    if args.data:
-        launch.set_data(config, args.data)
+    launch.set_data(config, args.data)
     if args.no_validate:
         launch.drop_validation(config)
     if args.amp:

@@ -10,6 +10,7 @@ from pathlib import Path
 import timm
 import torch
 
+from tests.detection.coco import cutout
 from tests.integration import processes, tiny
 
 from .pages import Block, Command, commands
@@ -22,6 +23,7 @@ SMALLER = {
     ('benchmark.py', 'step'): '--backbone vit-tiny --prototypes 64 --batch 1 --locals 1 '
     '--rounds 1 --steps 1',
     ('benchmark.py', 'augment'): '--images 16 --batch 4 --workers 1 --rounds 1',
+    ('prepare_data.py', 'coco'): '--images 10 --size 64',
 }
 """Arguments that follow those of a measurement."""
 
@@ -46,6 +48,7 @@ class Tree:
         (self.folder / 'lists').mkdir()
         for part in ('train', 'val'):
             (self.folder / 'lists' / f'{part}.txt').write_text(labelled)
+        write_detection_data(self.home)
         write_released(self.folder / 'dino_deitsmall16_pretrain.pth')
         for name in ('torchrun', 'srun'):
             (self.programs / name).write_text(STAND_IN)
@@ -112,6 +115,21 @@ class Tree:
             last = path.parent / 'last_checkpoint'
             if not path.exists() and last.is_file():
                 shutil.copy(self.folder / last.read_text().strip(), path)
+
+
+def write_detection_data(home: Path) -> None:
+    """Cut-outs of two classes; a YOLO folder with a box and a polygon in each image."""
+    for name in ('cat', 'dog'):
+        for i in range(2):
+            cutout(home / 'cutouts' / name / f'{i}.png')
+    for part in ('train', 'val'):
+        images, labels = (home / 'yolo' / kind / part for kind in ('images', 'labels'))
+        labels.mkdir(parents=True)
+        for image in list(tiny.write_images(images, images=tiny.CLASSES).rglob('*.png')):
+            image.rename(images / image.name)
+            image.parent.rmdir()
+            text = '0 0.5 0.5 0.2 0.4\n1 0.1 0.1 0.6 0.1 0.6 0.8\n'
+            (labels / f'{image.stem}.txt').write_text(text)
 
 
 def write_released(path: Path) -> None:

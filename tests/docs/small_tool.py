@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from dinomm import launch
+from dinomm.detector_config import is_detector
 from tests.integration.tiny import ROOT
 
 VIT = dict(
@@ -24,6 +25,9 @@ build_runner = launch.build_runner
 
 def shrink(config) -> None:
     """A small network for a large one; few and small pictures; two epochs a phase."""
+    if is_detector(config):
+        shrink_detector(config)
+        return
     if not isinstance(config.model.backbone.get('arch'), dict):  # else it is a quick start
         config.model.backbone = VIT
         for head in config.model.heads.values():
@@ -43,10 +47,24 @@ def shrink(config) -> None:
     config.default_hooks.logger.interval = 1
 
 
+def shrink_detector(config) -> None:
+    """Small pictures, two epochs."""
+    for loader in _loaders(config):
+        loader.update(batch_size=BATCH, num_workers=0, persistent_workers=False)
+        for transform in loader.dataset.pipeline:
+            if transform.type == 'Resize':
+                transform.scale = (64, 64)
+    config.train_cfg.update(max_epochs=EPOCHS, val_interval=EPOCHS)
+    for scheduler in config.param_scheduler:
+        scheduler.begin = 0
+        scheduler.pop('end', None)
+    config.default_hooks.checkpoint.interval = 1
+
+
 def _loaders(config):
     evaluations = [config.get('val_cfg'), config.get('test_cfg')]
     loaders = [config.get(f'{part}_dataloader') for part in ('train', 'val', 'test')]
-    loaders += [loop.support_dataloader for loop in evaluations if loop]
+    loaders += [loop.get('support_dataloader') for loop in evaluations if loop]
     return [loader for loader in loaders if loader]
 
 

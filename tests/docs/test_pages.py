@@ -21,9 +21,22 @@ NOT_RUN = {
     'make lint types': '.ci/run',
     'make docs': '.ci/run',
     'python3 -m venv --system-site-packages .venv': 'makes an environment',
+    'pip install -r requirements/detection.txt': '.ci/run',
     'python tools/results.py': 'a quarter of an hour; tests/test_quickstart.py runs its parts',
 }
 """Commands that the pages' tests leave out, and who runs them."""
+
+SWIN_DETECTOR = 'configs/detection/mask-rcnn_swin-tiny-w7_fpn_1x_coco.py'
+OF_EIGHT = f'bash tools/dist_train.sh {SWIN_DETECTOR} 8 --cfg-options pretrained='
+NOT_RUN |= dict.fromkeys(
+    (
+        f'{OF_EIGHT}work_dirs/esvit/epoch_300.pth',
+        f'{OF_EIGHT}None',
+        f'python tools/train.py {SWIN_DETECTOR} --amp --cfg-options '
+        'pretrained=work_dirs/esvit/epoch_300.pth optim_wrapper.accumulative_counts=8',
+    ),
+    'COCO, GPUs; tests/integration/test_commands.py reads them, test_detection_configs.py trains',
+)
 
 SLOW = {
     'python tools/benchmark.py augment',

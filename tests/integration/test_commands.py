@@ -10,7 +10,7 @@ import pytest
 from dinomm import launch
 from dinomm.config_check import check_config
 
-from . import shipped, tiny
+from . import detectors, shipped, tiny
 
 READMES = '\n'.join(path.read_text() for path in (tiny.ROOT / 'configs').glob('*/README.md'))
 SHELL = '\n'.join(re.findall(r'```shell\n(.*?)```', READMES, re.DOTALL))
@@ -52,15 +52,21 @@ def understood(command: str, monkeypatch):
 
 
 def global_batch(config, gpus: int) -> int:
-    return config.train_dataloader.batch_size * config.optim_wrapper.accumulative_counts * gpus
+    return (
+        config.train_dataloader.batch_size
+        * config.optim_wrapper.get('accumulative_counts', 1)
+        * gpus
+    )
 
 
 def docstring_commands(path: str) -> list[str]:
     text = ast.get_docstring(ast.parse((tiny.ROOT / path).read_text()))
-    return re.findall(r'^\s*(?:Command: )?((?:NNODES=\d+ )?bash .*)$', text, re.MULTILINE)
+    return re.findall(r'^\s*(?:Command: )?((?:(?:NNODES|GPUS)=\d+ )?bash .*)$', text, re.MULTILINE)
 
 
-@pytest.mark.parametrize('path', [path for path in shipped.CONFIGS if 'quickstart' not in path])
+@pytest.mark.parametrize(
+    'path', [p for p in shipped.CONFIGS + detectors.CONFIGS if 'quickstart' not in p]
+)
 def test_command_of_a_docstring(path, monkeypatch):
     (command,) = docstring_commands(path)
     assert path in command

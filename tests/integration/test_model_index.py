@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from dinomm.config_check import check_config
 
-from . import shipped, tiny
+from . import detectors, shipped, tiny
 
 FOLDERS = ('configs/dino', 'configs/esvit')
 READMES = {folder: (tiny.ROOT / folder / 'README.md').read_text() for folder in FOLDERS}
@@ -50,7 +51,7 @@ def figure(cell: str) -> float | None:
 
 
 def test_every_config_is_in_the_index_and_in_the_readme():
-    assert sorted(models()) == INDEXED
+    assert sorted(models()) == sorted(INDEXED + detectors.CONFIGS)
     for folder in FOLDERS:
         named = {path_of(*row) for row in ROWS if row[0] == folder}
         assert {path for path in INDEXED if path.startswith(f'{folder}/')} <= named
@@ -119,3 +120,39 @@ def test_the_variant_of_dino(tmp_path):
     assert config.model.heads.view.teacher_temp.end == 0.07
     assert len(config.param_scheduler) == 2
     assert config.train_dataloader.dataset.pipeline[1].views[2].num == 4
+
+
+DETECTION = 'configs/detection'
+DETECTION_README = (tiny.ROOT / DETECTION / 'README.md').read_text()
+DETECTION_ROWS = {
+    name: [cell.strip() for cell in cells.split('|')]
+    for name, cells in re.findall(r'\| \[[^]]*\]\(([^)]*\.py)\) \|(.*)\|', DETECTION_README)
+}
+
+
+def test_the_readme_of_the_detectors_names_all_and_its_links_exist():
+    assert sorted(f'{DETECTION}/{name}' for name in DETECTION_ROWS) == detectors.CONFIGS
+    links = re.findall(r'\]\((?!http)([^)]+)\)', DETECTION_README)
+    assert all((tiny.ROOT / DETECTION / link).exists() for link in links)
+
+
+@pytest.mark.parametrize('name', sorted(DETECTION_ROWS))
+def test_the_readme_of_the_detectors_is_true_to_config_and_index(name):
+    pytest.importorskip('mmdet')
+    path = f'{DETECTION}/{name}'
+    config, metadata = shipped.read(path), models()[path]['Metadata']
+    _, parameters, epochs, batch, box, mask, source = DETECTION_ROWS[name]
+    with torch.device('meta'), shipped.LinspaceOnCPU():
+        detector = detectors.build(config.model)
+    assert metadata['Parameters'] == sum(p.numel() for p in detector.parameters())
+    assert float(parameters) == round(metadata['Parameters'] / 1e6, 1)
+    times = config.train_dataloader.dataset.get('times', 1)
+    assert int(epochs) == metadata['Epochs'] == config.train_cfg.max_epochs * times
+    gpus, images = map(int, batch.split(' x '))
+    assert images == config.train_dataloader.batch_size
+    assert gpus * images == metadata['Batch Size'] == config.auto_scale_lr.base_batch_size
+    docstring = ast.get_docstring(ast.parse((tiny.ROOT / path).read_text()))
+    for kind, cell in (('Box', box), ('Mask', mask)):
+        assert metadata.get(f'Published {kind} AP') == (float(cell) if cell else None)
+        assert not cell or f'{kind.lower()} {cell}' in docstring
+    assert source.startswith(metadata.get('Published With Weights Of', ''))

@@ -21,6 +21,8 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
     ranks. Adds ``images_per_s`` (all ranks) and, where there is no CUDA, ``peak_gib`` of the
     process. Checkpoints get the message hub as plain data, which ``weights_only`` can load.
 
+    Works for detectors of mmdet as well.
+
     Raises:
         FloatingPointError: The loss is not finite.
     """
@@ -41,7 +43,7 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Keeps the outputs; reads them if the logger is due."""
         self._pending.append({name: value.detach() for name, value in (outputs or {}).items()})
-        self._images += len(data_batch['inputs'][0])
+        self._images += num_images(data_batch['inputs'])
         due = self.every_n_inner_iters(batch_idx, self.interval)
         if due or self.end_of_epoch(runner.train_dataloader, batch_idx):
             self._flush(runner)
@@ -86,3 +88,10 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
             runner.message_hub.update_scalar('train/peak_gib', peak / 2**30)
         self._images, self._since = 0, now
+
+
+def num_images(inputs) -> int:
+    """Images of a batch: a tensor, a list of views (N, C, H, W), or mmdet's list of images."""
+    if isinstance(inputs, torch.Tensor) or inputs[0].ndim == 3:
+        return len(inputs)
+    return len(inputs[0])

@@ -27,7 +27,12 @@ class TwoGroupConstructor:
     Args:
         optim_wrapper_cfg: The config's ``optim_wrapper``.
         paramwise_cfg: ``dict(layer_decay=.75)`` multiplies the rate of the layer i of n by
-            .75 ** (n - 1 - i), by the backbone's ``get_layer_depth``.
+            .75 ** (n - 1 - i), by the backbone's ``get_layer_depth``: 0 for the embedding, n - 1
+            for what follows the backbone, as neck and heads of a detector.
+            ``no_decay=('pos_embed',)``: parts of further names in the second group.
+
+    Raises:
+        ValueError: Another key; or layer decay for a backbone that cannot tell its layers.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
@@ -35,10 +40,11 @@ class TwoGroupConstructor:
         self.optimizer_cfg = self.wrapper_cfg.pop('optimizer')
         options = dict(paramwise_cfg or {})
         self.layer_decay = options.pop('layer_decay', 1.0)
+        self.no_decay = tuple(options.pop('no_decay', ()))
         if options:
             raise ValueError(
                 f'optim_wrapper.paramwise_cfg has {sorted(options)}: TwoGroupConstructor takes '
-                'layer_decay alone'
+                'layer_decay and no_decay alone'
             )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
@@ -61,8 +67,10 @@ class TwoGroupConstructor:
         members: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                key = self._lr_scale(model, name), is_decayed(name, parameter)
-                members[key].append(parameter)
+                decayed = is_decayed(name, parameter) and not any(
+                    part in name for part in self.no_decay
+                )
+                members[self._lr_scale(model, name), decayed].append(parameter)
         lr = self.optimizer_cfg.get('lr')
         groups = []
         for (scale, decayed), params in sorted(
@@ -79,5 +87,23 @@ class TwoGroupConstructor:
     def _lr_scale(self, model: Any, name: str) -> float:
         if self.layer_decay == 1.0:
             return 1.0
-        depth, num_layers = model.get_layer_depth(name)
+        depth, num_layers = layer_depth(model, name)
         return self.layer_decay ** (num_layers - 1 - depth)
+
+
+def layer_depth(model: Any, name: str) -> tuple[int, int]:
+    """The layer of a parameter, 0 to n - 1, and n; mmdet's detectors leave it to their backbone.
+
+    Raises:
+        ValueError: Neither the model nor its backbone can tell.
+    """
+    if hasattr(model, 'get_layer_depth'):
+        return model.get_layer_depth(name)
+    backbone: Any = getattr(model, 'backbone', None)
+    if not hasattr(backbone, 'get_layer_depth'):
+        raise ValueError(
+            f'optim_wrapper.paramwise_cfg.layer_decay needs a backbone that counts its layers, as '
+            f"mmpretrain's ViT, Swin and ResNet do; {type(backbone).__name__} does not: leave "
+            'layer_decay away or take such a backbone'
+        )
+    return backbone.get_layer_depth(name, 'backbone.')
