@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 GOLDEN = Path(__file__).parent / 'data/golden'
 GLOBAL_SIZE, LOCAL_SIZE = 16, 8
@@ -11,6 +12,15 @@ GLOBAL_SIZE, LOCAL_SIZE = 16, 8
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    """A Runner sets the scope of bare names for good: no test hands it to the next."""
+    scopes = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(scopes)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from dinomm.checkpoints.transfer import load_backbone, read_backbone
@@ -83,14 +83,14 @@ def check_transfer(config: Config, checkpoint: str) -> TransferCheck:
     given = read_backbone(checkpoint)  # errors of the file come before the slow imports
     check_values(config)
     check_config(config)
-    init_default_scope('mmdet')
     from mmdet.registry import MODELS
 
     torch.manual_seed(0)
-    backbone = MODELS.build(config.model).backbone
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        backbone = MODELS.build(config.model).backbone
+        pretrained = MODELS.build(pretrained_config(backbone_config))
     transfer = load_backbone(backbone, checkpoint)
     loaded = backbone.state_dict()
-    pretrained = MODELS.build(pretrained_config(backbone_config))
     own = {name: given.get(name, loaded.get(name)) for name in pretrained.state_dict()}
     pretrained.load_state_dict(own)
     matched = transfer.coverage.matched
@@ -163,7 +163,7 @@ def _mmdet_swin(settings: dict[str, Any]) -> dict[str, Any]:
         'out_indices': (0, 1, 2, 3),
         'norm_cfg': norm,
         'patch_cfg': {'norm_cfg': norm},
-        'stage_cfgs': {'block_cfgs': {'norm_cfg': norm}},
+        'stage_cfgs': {'block_cfgs': {'norm_cfg': norm}, 'downsample_cfg': {'norm_cfg': norm}},
         **kept,
     }
 

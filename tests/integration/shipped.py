@@ -14,8 +14,9 @@ from . import tiny
 CONFIGS = sorted(
     str(path.relative_to(tiny.ROOT))
     for path in (tiny.ROOT / 'configs').rglob('*.py')
-    if '_base_' not in path.parts
+    if not {'_base_', 'detection'} & set(path.parts)
 )
+"""Of pretraining; see detectors.py for the others."""
 
 # type of a backbone, or a family of timm's -> what makes it small, its width
 SMALL = {

@@ -126,3 +126,33 @@ def test_config_builds_it_by_name(model):
     wrapper = constructor(model)
     assert type(wrapper).__name__ == 'DINOAmpOptimWrapper'
     assert wrapper.accumulative_counts == 2
+
+
+def detector(backbone):
+    """As those of mmdet: the layers are known to the backbone alone."""
+    model = nn.Module()
+    model.backbone, model.neck = backbone, nn.Conv2d(2, 2, 1)
+    return model
+
+
+def test_layer_decay_of_a_detector(model):
+    parts = detector(model.backbone)
+    options = {'layer_decay': 0.5, 'no_decay': ('pos_embed', 'cls_token')}
+    wrapper = build(parts, {'lr': 0.1, 'weight_decay': 0.1}, options, type='OptimWrapper')
+    rates, decayed = {}, {}
+    for group in wrapper.optimizer.param_groups:
+        for name in names_of(parts, group):
+            rates[name], decayed[name] = group['lr'], group['weight_decay'] > 0
+    assert rates['neck.weight'] == rates['backbone.ln1.weight'] == pytest.approx(0.1)
+    assert rates['backbone.layers.1.attn.qkv.weight'] == pytest.approx(0.05)
+    assert rates['backbone.layers.0.attn.qkv.weight'] == pytest.approx(0.025)
+    assert rates['backbone.pos_embed'] == pytest.approx(0.0125)
+    assert rates['backbone.patch_embed.projection.weight'] == pytest.approx(0.0125)
+    undecayed = {name for name, is_decayed in decayed.items() if not is_decayed}
+    assert {'backbone.pos_embed', 'backbone.cls_token', 'neck.bias'} <= undecayed
+    assert {'backbone.patch_embed.projection.weight', 'neck.weight'}.isdisjoint(undecayed)
+
+
+def test_layer_decay_needs_layers():
+    with pytest.raises(ValueError, match='Conv2d does not: leave layer_decay away'):
+        build(detector(nn.Conv2d(2, 2, 1)), {'lr': 0.1}, {'layer_decay': 0.5})
