@@ -26,7 +26,11 @@ def small_runs(tmp_path, monkeypatch):
         trained.append((config_file.stem, seed))
         extra = {'quickstart_digits': '', 'quickstart_swin': BOTH}.get(config_file.stem, VIEW)
         config = tiny.write_config(tmp_path / config_file.name, data, extra)
-        options = {'randomness.seed': seed, 'test_evaluator.k': [20]}
+        options = {
+            'randomness.seed': seed,
+            'test_evaluator.k': [20],
+            'optim_wrapper.optimizer.lr': 0.03,  # networks that differ after a few steps
+        }
         runner = tiny.train(config, work_dir, options)
         checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
         return quickstart.Run(work_dir, runner.cfg.copy(), checkpoint)
