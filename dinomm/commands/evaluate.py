@@ -19,7 +19,14 @@ from mmengine.config import Config, DictAction
 from dinomm import launch
 from dinomm.benchmark.report import write_json
 
-EVALUATIONS = ('correspondence', 'attention')
+EVALUATIONS = (
+    'retrieval',
+    'copy-detection',
+    'video-segmentation',
+    'segmentation-by-attention',
+    'correspondence',
+    'attention',
+)
 """Modules of this package, with hyphens for underscores."""
 
 UNTRAINED = 'untrained'

@@ -19,6 +19,7 @@ from dinomm.models.backbones import DINOVisionTransformer
 from .attention import last_attention
 from .images import normalised, read_picture, whole_patches
 from .masks import VOID, jaccard, read_mask
+from .network import FrozenNetwork
 
 MASS = 0.6
 SIZE = 480
@@ -34,7 +35,7 @@ class AnnotatedImage(NamedTuple):
 
 
 def find_annotated(
-    root: str | Path, kind: MaskKind = 'class', subset: str = 'val'
+    root: str | Path, kind: MaskKind = 'class', subset: str = 'val', most: int | None = None
 ) -> list[AnnotatedImage]:
     """The images of ``ImageSets/Segmentation/<subset>.txt`` in a folder such as VOC2012.
 
@@ -43,6 +44,7 @@ def find_annotated(
             ``SegmentationObject``.
         kind: Of the masks.
         subset: Name of the list.
+        most: So many at most, evenly spread over all.
 
     Raises:
         ValueError: The list or one of its files is missing.
@@ -58,6 +60,8 @@ def find_annotated(
     names = listing.read_text().split()
     if not names:
         raise ValueError(f'{listing} names no image')
+    if most is not None and most < len(names):
+        names = [names[round(i)] for i in np.linspace(0, len(names) - 1, most)]
     found = [
         AnnotatedImage(root / 'JPEGImages' / f'{name}.jpg', masks / f'{name}.png') for name in names
     ]
@@ -65,6 +69,12 @@ def find_annotated(
         if not path.is_file():
             raise ValueError(f'{path} does not exist, but {listing} names it')
     return found
+
+
+def require_mass(mass: float) -> None:
+    """Raises ValueError if it is no share."""
+    if not 0 < mass <= 1:
+        raise ValueError(f'mass is {mass}: expected a share of the attention, above 0 and up to 1')
 
 
 def attention_masks(attention: Tensor, mass: float = MASS) -> Tensor:
@@ -77,8 +87,7 @@ def attention_masks(attention: Tensor, mass: float = MASS) -> Tensor:
     Raises:
         ValueError: The share is none.
     """
-    if not 0 < mass <= 1:
-        raise ValueError(f'mass is {mass}: expected a share of the attention, above 0 and up to 1')
+    require_mass(mass)
     ordered, places = attention.double().sort(-1)
     below = ordered.cumsum(-1) / ordered.sum(-1, keepdim=True)
     return torch.zeros_like(attention, dtype=torch.bool).scatter(-1, places, below > 1 - mass)
@@ -151,7 +160,7 @@ class AttentionOverlap(NamedTuple):
 
 @torch.no_grad()
 def measure_image(
-    model: Any,
+    network: FrozenNetwork,
     annotated: AnnotatedImage,
     kind: MaskKind = 'class',
     mass: float = MASS,
@@ -160,7 +169,7 @@ def measure_image(
     """Looks at one image and compares; None where the annotation has no object.
 
     Args:
-        model: A `SelfDistillation` in evaluation mode.
+        network: In evaluation mode.
         annotated: The image.
         kind: Of the masks.
         mass: See :func:`attention_masks`.
@@ -178,9 +187,10 @@ def measure_image(
             f'{annotated.image} of {picture.shape[0]}x{picture.shape[1]}: make them equal'
         )
     square = resized_crop(picture, (0, 0, *mask.shape), (size, size))
-    images = normalised(model, torch.from_numpy(square).permute(2, 0, 1)[None])
-    images = whole_patches(model.backbone, images)
-    attention, grid = class_attention(model.backbone, images)
+    images = normalised(network, torch.from_numpy(square).permute(2, 0, 1)[None])
+    images = whole_patches(network.backbone, images)
+    with network.autocast(images.device):
+        attention, grid = class_attention(network.backbone, images)
     resized = Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST)
     seen = np.array(resized)[: images.shape[-2], : images.shape[-1]]
     overlap = overlap_with_attention(attention[0].float(), grid, seen, kind, mass)

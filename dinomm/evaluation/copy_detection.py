@@ -4,8 +4,9 @@ DINO's protocol (arXiv:2104.14294, section 4.2.1): a descriptor joins the class 
 GeM-pooled patch tokens of a square view; copies ask, originals and distractors answer.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from dinomm.datasets.transforms.geometry import resized_crop
 from dinomm.models.tokens import Tokens
 
 from .images import encode_whole_patches, list_images, normalised
+from .network import FrozenNetwork
 from .ranking import Relevance
 
 GEM_POWER = 4.0
@@ -124,12 +126,18 @@ def originals_of(copies: list[str], originals: list[str]) -> list[Relevance]:
 
 
 @torch.no_grad()
-def describe(model: Any, pictures: list[Tensor]) -> Tensor:
+def describe(network: FrozenNetwork, pictures: list[Tensor]) -> Tensor:
     """Descriptors (N, 2 C) of pictures (3, H, W) uint8 of one size, in main memory."""
-    images = normalised(model, torch.stack(pictures))
-    return copy_descriptor(encode_whole_patches(model, images)).cpu()
+    images = normalised(network, torch.stack(pictures))
+    return copy_descriptor(encode_whole_patches(network, images)).cpu()
 
 
-def square(picture: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """The whole picture in a square of ``size`` pixels."""
-    return resized_crop(picture, (0, 0, *picture.shape[:2]), (size, size))
+@dataclass
+class Square:
+    """Resizes a picture to a square, whatever its shape was; see :data:`.images.Prepare`."""
+
+    size: int = SIZE
+
+    def __call__(self, picture: np.ndarray, _: int) -> np.ndarray:
+        """(H, W, 3) to (size, size, 3), bicubic."""
+        return resized_crop(picture, (0, 0, *picture.shape[:2]), (self.size, self.size))

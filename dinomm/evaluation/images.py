@@ -1,22 +1,32 @@
 """Images of a list, cut to no fixed size, and a network's tokens of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.dist import get_dist_info
 from mmpretrain.models.backbones import TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from dinomm.datasets.file_names import is_image
+from dinomm.datasets.samplers import SampleKey
 from dinomm.datasets.transforms import BrokenImageError, LoadImage
-from dinomm.models.tokens import Tokens, encode
+from dinomm.models.preprocessor import ViewGroup
+from dinomm.models.tokens import Tokens
+
+from .labelled import whole
+from .network import FrozenNetwork
+from .sharding import gather_rows, share_of_process
 
 Prepare = Callable[[np.ndarray, int], np.ndarray]
 """From a picture (H, W, 3) uint8 and its number in the list to the picture that is looked at."""
+
+Describe = Callable[[FrozenNetwork, list[Tensor]], Tensor]
+"""From pictures (3, H, W) uint8 to their features (N, C) in main memory."""
 
 
 def list_images(folder: str | Path, purpose: str) -> list[str]:
@@ -43,6 +53,22 @@ def read_picture(path: str | Path) -> np.ndarray:
     return LoadImage().transform({'img_path': str(path)})['img']
 
 
+class ToPicture(BaseTransform):
+    """Turns ``img`` into the picture (3, H, W) uint8 that is looked at; ends a pipeline.
+
+    Args:
+        prepare: See :data:`Prepare`.
+    """
+
+    def __init__(self, prepare: Prepare) -> None:
+        self.prepare = prepare
+
+    def transform(self, results: dict) -> Tensor:  # type: ignore[override]
+        """Takes ``img`` and ``sample_key``."""
+        picture = self.prepare(results['img'], results['sample_key'].index)
+        return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+
+
 class Pictures(Dataset):
     """Pictures of files, each prepared; a file that cannot be read gives its error in place.
 
@@ -53,46 +79,59 @@ class Pictures(Dataset):
 
     def __init__(self, paths: Sequence[str], prepare: Prepare) -> None:
         self.paths = list(paths)
-        self.prepare = prepare
+        self.pipeline: list[Any] = [LoadImage(), ToPicture(prepare)]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, number: int) -> Tensor | BrokenImageError:
         """(3, H, W) uint8."""
+        results: Any = {'img_path': self.paths[number], 'sample_key': SampleKey(0, 0, number)}
         try:
-            picture = self.prepare(read_picture(self.paths[number]), number)
+            for transform in self.pipeline:
+                results = transform(results)
         except BrokenImageError as error:  # torch would wrap a worker's exception in its traceback
             return error
-        return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+        return results
 
 
-def share_of_process(items: int) -> range:
-    """Numbers of the items that this process looks at: every n-th of n processes."""
-    rank, processes = get_dist_info()
-    return range(rank, items, processes)
+def describe_pictures(
+    network: FrozenNetwork,
+    pictures: Any,
+    describe: Describe,
+    batch_size: int,
+    workers: int,
+    count: Callable[[int], None],
+) -> Tensor:
+    """Features (N, C) of all pictures in their order; the processes share the work.
 
-
-def picture_batches(
-    paths: Sequence[str], prepare: Prepare, batch_size: int, workers: int = 0
-) -> Iterator[list[Tensor]]:
-    """This process's share of the pictures, (3, H, W) uint8, in batches of any sizes.
+    Args:
+        network: In evaluation mode.
+        pictures: :class:`Pictures`, or ``ImageFiles`` whose pipeline ends with :class:`ToPicture`.
+        describe: See :data:`Describe`.
+        batch_size: So many pictures, of any sizes, at once.
+        workers: Processes that decode.
+        count: Is told how many pictures of all processes are done.
 
     Raises:
-        BrokenImageError: A file cannot be read: an evaluation needs every image.
+        ValueError: A file cannot be read: a ranking needs every image.
     """
-    loader = DataLoader(
-        Pictures(paths, prepare),
-        batch_size=batch_size,
-        sampler=share_of_process(len(paths)),
-        num_workers=workers,
-        collate_fn=list,
-    )
+    mine = share_of_process(len(pictures))
+    loader = DataLoader(pictures, batch_size, sampler=mine, num_workers=workers, collate_fn=list)
+    rows = []
     for batch in loader:
         for picture in batch:
             if isinstance(picture, BrokenImageError):
                 raise picture
-        yield batch
+        rows.append(describe(network, batch))
+        count(len(batch) * get_dist_info()[1])
+    bad = getattr(whole(pictures), 'bad_images', [])  # of ImageFiles
+    if bad:
+        raise ValueError(
+            f'{len(bad)} images cannot be read, among them {", ".join(bad[:5])}: repair or remove '
+            'them, a ranking needs every image'
+        )
+    return gather_rows(torch.cat(rows) if rows else torch.empty(0, 0))
 
 
 def patch_stride(backbone: nn.Module) -> tuple[int, int]:
@@ -127,13 +166,13 @@ def whole_patches(backbone: nn.Module, images: Tensor) -> Tensor:
     return images[..., :height, :width]
 
 
-def normalised(model: Any, pictures: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) uint8 as the model's network takes them, on its device."""
-    data = {'inputs': [pictures], 'data_samples': None}
-    (group,) = model.data_preprocessor(data, False)['inputs']
+def normalised(network: FrozenNetwork, pictures: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) uint8 as the network takes them, on its device."""
+    (group,) = network.data_preprocessor({'inputs': [pictures], 'data_samples': None})['inputs']
     return group.images
 
 
-def encode_whole_patches(model: Any, images: Tensor, regions: bool = True) -> Tokens:
+def encode_whole_patches(network: FrozenNetwork, images: Tensor, regions: bool = True) -> Tokens:
     """Tokens of normalised images of any size."""
-    return encode(model.backbone, whole_patches(model.backbone, images), regions)
+    group = ViewGroup(whole_patches(network.backbone, images), 1)
+    return network.extract_feat([group], regions)[0]

@@ -30,6 +30,17 @@ class Propagation(NamedTuple):
     top: int = 5
     temperature: float = 0.1
 
+    def checked(self) -> 'Propagation':
+        """Itself.
+
+        Raises:
+            ValueError: A constant makes no sense.
+        """
+        for name, value, least in zip(self._fields, self, (0, 0, 1, 0), strict=True):
+            if value < least or (name == 'temperature' and not value):
+                raise ValueError(f'{name} of the label propagation is {value}: expected more')
+        return self
+
 
 def propagate_labels(
     target: Tensor,

@@ -20,7 +20,7 @@ class _Type:
 
     def __init__(self, code: str = '', *_: Any) -> None:
         self.code = code
-        self.order = '='
+        self.order: Any = '='
 
     def __setstate__(self, state: tuple) -> None:
         self.order = state[1]
@@ -42,8 +42,8 @@ class _Array:
         _, shape, dtype, is_fortran, content = state
         self.fill(content, dtype, shape, 'F' if is_fortran else 'C')
 
-    def fill(self, content: str | bytes, dtype: _Type, shape: tuple, order: str) -> None:
-        self.array = np.frombuffer(_bytes(content), dtype.numpy()).reshape(shape, order=order)
+    def fill(self, content: str | bytes, dtype: _Type, shape: tuple, order: Any) -> None:
+        self.array = np.ndarray(shape, dtype.numpy(), _bytes(content), order=order)
 
 
 def _bytes(content: str | bytes) -> bytes:
@@ -54,7 +54,7 @@ def _scalar(dtype: _Type, content: str | bytes) -> Any:
     return np.frombuffer(_bytes(content), dtype.numpy())[0].item()
 
 
-def _from_buffer(content: bytes, dtype: _Type, shape: tuple, order: str, *_: Any) -> _Array:
+def _from_buffer(content: bytes, dtype: _Type, shape: tuple, order: Any, *_: Any) -> _Array:
     array = _Array()
     array.fill(content, dtype, shape, order)
     return array
@@ -64,11 +64,17 @@ def _encode(text: str, *_: Any) -> bytes:
     return text.encode('latin1')
 
 
+def _empty_bytes() -> bytes:
+    return b''
+
+
 STAND_INS: dict[tuple[str, str], Any] = {('_codecs', 'encode'): _encode}
 for _core in ('numpy.core', 'numpy._core'):
     STAND_INS[f'{_core}.multiarray', '_reconstruct'] = _Array
     STAND_INS[f'{_core}.multiarray', 'scalar'] = _scalar
     STAND_INS[f'{_core}.numeric', '_frombuffer'] = _from_buffer
+for _builtins in ('__builtin__', 'builtins'):
+    STAND_INS[_builtins, 'bytes'] = _empty_bytes
 STAND_INS['numpy', 'ndarray'] = _Array
 STAND_INS['numpy', 'dtype'] = _Type
 

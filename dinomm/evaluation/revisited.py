@@ -16,6 +16,8 @@ SETTINGS = {
 }
 """Setting to the lists of a query that are its positives, and those that do not count."""
 
+Box = tuple[float, float, float, float]
+
 
 class GroundTruth(NamedTuple):
     """Images and queries of a set.
@@ -29,7 +31,7 @@ class GroundTruth(NamedTuple):
 
     images: list[str]
     queries: list[str]
-    boxes: list[tuple[float, float, float, float]]
+    boxes: list[Box]
     relevance: dict[str, list[Relevance]]
 
 
@@ -65,20 +67,20 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
     try:
         names, query_names = list(content['imlist']), list(content['qimlist'])
         answers = list(content['gnd'])
-        boxes = [tuple(float(edge) for edge in answer['bbx']) for answer in answers]
+        boxes = [_box(answer['bbx']) for answer in answers]
         lists = [
             {key: _numbers(answer[key], len(names)) for key in ('easy', 'hard', 'junk')}
             for answer in answers
         ]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ValueError(
-            f'{path}: {type(error).__name__}: {error}; expected imlist, qimlist and gnd with bbx, '
-            'easy, hard and junk for each query'
+            f'{path}: {type(error).__name__}: {error}; expected imlist, qimlist and gnd with a bbx '
+            'of four numbers, easy, hard and junk for each query'
         ) from None
-    if len(answers) != len(query_names) or not answers or any(len(box) != 4 for box in boxes):
+    if len(answers) != len(query_names) or not answers:
         raise ValueError(
-            f'{path} answers {len(answers)} of {len(query_names)} queries: expected a gnd with a '
-            'bbx of four numbers for each name of qimlist'
+            f'{path} answers {len(answers)} of {len(query_names)} queries: expected a gnd for '
+            'each name of qimlist'
         )
     relevance = {
         setting: [
@@ -104,6 +106,11 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f'{path} is no JSON: {error}') from None
+
+
+def _box(values: Any) -> Box:
+    left, top, right, bottom = (float(edge) for edge in values)
+    return left, top, right, bottom
 
 
 def _numbers(values: Any, images: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Segments the videos of DAVIS-2017 from their first frame's masks, and measures it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from dinomm.datasets.file_names import is_image
 from .images import encode_whole_patches, normalised, patch_stride, read_picture
 from .label_propagation import Propagation, label_map, one_hot_labels, propagate_through
 from .masks import VOID, jaccard, read_mask, read_palette, write_mask
+from .network import FrozenNetwork
 from .video_measures import boundary_accuracy, statistics
 
 SHORT_SIDE = 480
@@ -83,14 +84,14 @@ def frame_size(height: int, width: int, stride: tuple[int, int] = (1, 1)) -> tup
 
 @torch.no_grad()
 def segment_video(
-    model: Any, video: Video, constants: Propagation | None = None
+    network: FrozenNetwork, video: Video, constants: Propagation | None = None
 ) -> Iterator[np.ndarray]:
     """Masks (H, W) uint8 of every frame after the first, at the first mask's size.
 
     Frames are read, looked at and forgotten one by one.
 
     Args:
-        model: A `SelfDistillation` in evaluation mode.
+        network: In evaluation mode.
         video: Its first frame's mask is read, the others are not.
         constants: Of the protocol.
 
@@ -100,15 +101,14 @@ def segment_video(
     """
     first = read_mask(video.masks[0])
     objects = count_objects(first, video.masks[0])
-    stride = patch_stride(model.backbone)
     picture = read_picture(video.frames[0])
     if picture.shape[:2] != first.shape:
         raise ValueError(
             f'mask {video.masks[0]} is of {first.shape[0]}x{first.shape[1]} pixels, but frame '
             f'{video.frames[0]} of {picture.shape[0]}x{picture.shape[1]}: make them equal'
         )
-    size = frame_size(*first.shape, stride)
-    start, grid = _regions(model, picture, size)
+    size = frame_size(first.shape[0], first.shape[1], patch_stride(network.backbone))
+    start, grid = _regions(network, picture, size)
 
     def regions() -> Iterator[Tensor]:
         yield start
@@ -119,7 +119,7 @@ def segment_video(
                     f'frame {path} is of {picture.shape[0]}x{picture.shape[1]} pixels, but the '
                     f'first of {first.shape[0]}x{first.shape[1]}: give frames of one size'
                 )
-            yield _regions(model, picture, size)[0]
+            yield _regions(network, picture, size)[0]
 
     known = np.where(first == VOID, 0, first).astype(np.uint8)
     small = np.array(Image.fromarray(known).resize(grid[::-1], Image.Resampling.NEAREST))
@@ -130,12 +130,12 @@ def segment_video(
 
 
 def _regions(
-    model: Any, picture: np.ndarray, size: tuple[int, int]
+    network: FrozenNetwork, picture: np.ndarray, size: tuple[int, int]
 ) -> tuple[Tensor, tuple[int, int]]:
     """Regions (h * w, C) of a picture and their grid (h, w)."""
     resized = cv2.resize(picture, size[::-1])  # bilinear, not antialiased, as published
-    images = normalised(model, torch.from_numpy(resized).permute(2, 0, 1)[None])
-    tokens = encode_whole_patches(model, images)
+    images = normalised(network, torch.from_numpy(resized).permute(2, 0, 1)[None])
+    tokens = encode_whole_patches(network, images)
     return tokens.region[0], tokens.grid
 
 
@@ -155,7 +155,7 @@ def count_objects(mask: np.ndarray, path: str | Path) -> int:
     return objects
 
 
-def measure_video(found: np.ndarray, true: np.ndarray, objects: int) -> tuple[np.ndarray, ...]:
+def measure_frame(found: np.ndarray, true: np.ndarray, objects: int) -> tuple[np.ndarray, ...]:
     """J and F of each object in one frame, (objects,) each.
 
     Args:
@@ -170,15 +170,20 @@ def measure_video(found: np.ndarray, true: np.ndarray, objects: int) -> tuple[np
 
 
 def evaluate_video(
-    model: Any, video: Video, out: str | Path, constants: Propagation | None = None
+    network: FrozenNetwork,
+    video: Video,
+    out: str | Path,
+    constants: Propagation | None = None,
+    count: Callable[[int], None] = lambda frames: None,
 ) -> dict[str, dict[str, float]]:
     """Segments a video, writes a PNG with a palette for each frame and measures each object.
 
     Args:
-        model: A `SelfDistillation` in evaluation mode.
+        network: In evaluation mode.
         video: With masks of all frames, or of the first alone: then nothing is measured.
         out: Folder; the files have the names of DAVIS's masks, and their colours.
         constants: Of the protocol.
+        count: Is told of each frame that is done.
 
     Returns:
         ``<video>_<object>`` to mean, recall and decay of J and F, 0 to 1. The first and the last
@@ -192,7 +197,7 @@ def evaluate_video(
     objects = count_objects(first, video.masks[0])
     write_mask(folder / f'{video.frames[0].stem}.png', first, palette)
     measured = []
-    for number, found in enumerate(segment_video(model, video, constants), 1):
+    for number, found in enumerate(segment_video(network, video, constants), 1):
         write_mask(folder / f'{video.frames[number].stem}.png', found, palette)
         if 0 < number < len(video.masks) - 1:
             true = read_mask(video.masks[number])
@@ -201,7 +206,8 @@ def evaluate_video(
                     f'mask {video.masks[number]} is of {true.shape[0]}x{true.shape[1]} pixels, but '
                     f'the first of {found.shape[0]}x{found.shape[1]}: make them equal'
                 )
-            measured.append(measure_video(found, true, objects))
+            measured.append(measure_frame(found, true, objects))
+        count(1)
     if not measured:
         return {}
     values = np.array(measured)  # (frames, 2, objects)
