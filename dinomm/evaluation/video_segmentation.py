@@ -186,7 +186,7 @@ def evaluate_video(
         count: Is told of each frame that is done.
 
     Returns:
-        ``<video>_<object>`` to mean, recall and decay of J and F, 0 to 1. The first and the last
+        ``<video>_<object>`` to mean, recall and decay of J and F in percent. The first and the last
         frame do not count, as published.
 
     Raises:
@@ -213,7 +213,7 @@ def evaluate_video(
     values = np.array(measured)  # (frames, 2, objects)
     return {
         f'{video.name}_{number + 1}': {
-            f'{measure} {key}': value
+            f'{measure} {key}': 100 * value
             for measure, of_frames in zip('JF', values[:, :, number].T, strict=True)
             for key, value in statistics(of_frames)._asdict().items()
         }
@@ -222,9 +222,9 @@ def evaluate_video(
 
 
 def summarise(objects: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Means over the objects of all videos, in percent, J&F first; empty if none was measured."""
+    """Means over the objects of all videos, J&F first; empty if none was measured."""
     if not objects:
         return {}
     keys = next(iter(objects.values()))
-    means = {key: 100 * float(np.mean([of[key] for of in objects.values()])) for key in keys}
+    means = {key: float(np.mean([of[key] for of in objects.values()])) for key in keys}
     return {'J&F mean': (means['J mean'] + means['F mean']) / 2, **means}
