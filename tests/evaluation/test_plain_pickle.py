@@ -18,7 +18,9 @@ def same(actual, expected):
     if isinstance(expected, np.ndarray):
         return actual.dtype == expected.dtype and np.array_equal(actual, expected)
     if isinstance(expected, dict):
-        return actual.keys() == expected.keys() and all(same(actual[k], expected[k]) for k in actual)
+        return actual.keys() == expected.keys() and all(
+            same(actual[k], expected[k]) for k in actual
+        )
     if isinstance(expected, list):
         return len(actual) == len(expected) and all(map(same, actual, expected))
     return actual == expected

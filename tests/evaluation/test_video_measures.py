@@ -16,9 +16,7 @@ def boundary_by_definition(mask):
             near = [(y, x + 1), (y + 1, x)]
             if y < height - 1 and x < width - 1:
                 near.append((y + 1, x + 1))
-            edges[y, x] = any(
-                mask[y, x] != mask[v, u] for v, u in near if v < height and u < width
-            )
+            edges[y, x] = any(mask[y, x] != mask[v, u] for v, u in near if v < height and u < width)
     return edges
 
 

@@ -48,9 +48,7 @@ def davis_once(tmp_path_factory):
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(frame).save(folder / f'{t:05d}.jpg', quality=95)
             mask[0, 0] = 255
-            write_mask(
-                root / 'Annotations' / '480p' / name / f'{t:05d}.png', mask, usual_palette()
-            )
+            write_mask(root / 'Annotations' / '480p' / name / f'{t:05d}.png', mask, usual_palette())
     (root / 'ImageSets' / '2017').mkdir(parents=True)
     (root / 'ImageSets' / '2017' / 'val.txt').write_text('discs\nagain\n')
     return root
