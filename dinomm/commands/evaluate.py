@@ -19,7 +19,7 @@ from mmengine.config import Config, DictAction
 from dinomm import launch
 from dinomm.benchmark.report import write_json
 
-EVALUATIONS = ('correspondence', 'attention')
+EVALUATIONS = ('knn', 'linear', 'logreg', 'correspondence', 'attention')
 """Modules of this package, with hyphens for underscores."""
 
 UNTRAINED = 'untrained'
@@ -158,4 +158,5 @@ def show(line: str) -> None:
 
 
 def _text(value: Any) -> str:
-    return f'{value:8.4g}' if isinstance(value, int | float) else str(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f'{value:8.4g}' if is_number else f'{value!s:>8}'
