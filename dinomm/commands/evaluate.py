@@ -19,7 +19,7 @@ from mmengine.config import Config, DictAction
 from dinomm import launch
 from dinomm.benchmark.report import write_json
 
-EVALUATIONS = ('knn', 'linear', 'logreg', 'correspondence', 'attention')
+EVALUATIONS = ('knn', 'linear', 'logreg', 'transfer', 'correspondence', 'attention')
 """Modules of this package, with hyphens for underscores."""
 
 UNTRAINED = 'untrained'

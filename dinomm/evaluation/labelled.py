@@ -101,6 +101,27 @@ def _from_folder(config: Config, data: str) -> tuple[dict, dict]:
     return {**common, 'part': 'train'}, {**common, 'part': 'val'}
 
 
+def folder_images(config: Config, folder: str) -> ImageFiles:
+    """All images of a folder, list or shards, with labels where they have any.
+
+    Raises:
+        ValueError: The config names no pipeline, or there is no image.
+    """
+    if config.get('val_dataloader') is None:
+        raise ValueError('the config has no val_dataloader: it names the pipeline of the images')
+    require_root(folder, 'the folder')
+    root = folder if is_url(folder) else os.path.expanduser(folder)
+    return DATASETS.build(
+        {
+            'type': 'ImageFiles',
+            '_scope_': 'dinomm',
+            'root': root,
+            'labels': launch.find_labels(root)[1],
+            'pipeline': config.val_dataloader.dataset.pipeline,
+        }
+    )
+
+
 def spread(dataset: Images, most: int | None) -> Images:
     """At most so many images, evenly spread over all."""
     if most is not None and most < 1:
