@@ -20,6 +20,10 @@ from dinomm import launch
 from dinomm.benchmark.report import write_json
 
 EVALUATIONS = (
+    'knn',
+    'linear',
+    'logreg',
+    'transfer',
     'retrieval',
     'copy-detection',
     'video-segmentation',
@@ -165,4 +169,5 @@ def show(line: str) -> None:
 
 
 def _text(value: Any) -> str:
-    return f'{value:8.4g}' if isinstance(value, int | float) else str(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f'{value:8.4g}' if is_number else f'{value!s:>8}'

@@ -1,10 +1,12 @@
 """A trained network and images to evaluate it on, without a Runner."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
@@ -92,10 +94,16 @@ def build_backbone(config: Config) -> nn.Module:
     backbone_config = {k: v for k, v in config.model.backbone.items() if k != 'init_cfg'}
     if 'pretrained' in backbone_config:
         backbone_config['pretrained'] = False
-    with random_state_kept():
-        torch.manual_seed(SEED)
-        backbone = speed_up(MODELS.build(backbone_config))
-        backbone.init_weights()
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # mmengine tells of every parameter
+    try:
+        with random_state_kept():
+            torch.manual_seed(SEED)
+            backbone = speed_up(MODELS.build(backbone_config))
+            backbone.init_weights()
+    finally:
+        logger.setLevel(level)
     return backbone
 
 

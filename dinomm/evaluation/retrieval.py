@@ -137,10 +137,7 @@ def labelled_pictures(
     dataset = spread(DATASETS.build(dataset_config), most)
     numbers = labels(dataset)
     if numbers is None:
-        raise ValueError(
-            f'the images of {dataset_config["root"]} have no labels: put them into a folder for '
-            'each class, list them with labels, or give a folder of a revisited set (gnd_<set>.pkl)'
-        )
+        raise _no_labels(dataset_config['root'])
     return dataset, numbers
 
 
@@ -157,8 +154,17 @@ def _folder_images(data: str) -> dict:
     root = data if is_url(data) else os.path.expanduser(data)
     if launch.train_folder(root) != root:
         root = os.path.join(root, 'val')
-    _, kind = launch.find_labels(root)
+    has_labels, kind = launch.find_labels(root)
+    if not has_labels:
+        raise _no_labels(root)
     return {'type': 'ImageFiles', 'root': root, 'labels': kind, '_scope_': 'dinomm'}
+
+
+def _no_labels(root: str) -> ValueError:
+    return ValueError(
+        f'the images of {root} are of no two classes: put them into a folder for each class, list '
+        'them with labels, or give a folder of a revisited set (gnd_<set>.pkl and jpg/)'
+    )
 
 
 def as_figures(quality: RankingQuality) -> dict[str, float | None]:

@@ -90,7 +90,7 @@ def test_folders_of_copies(copydays):
 def test_a_missing_folder_and_a_copy_of_nothing(copydays):
     (copydays / 'strong' / '209900.jpg').touch()
     found = find_copies(copydays)
-    with pytest.raises(ValueError, match='209900.jpg is a copy of no original'):
+    with pytest.raises(ValueError, match=r'209900.jpg is a copy of no original'):
         originals_of(found.copies['strong'], found.originals)
     with pytest.raises(ValueError, match='original, the folder of the originals, does not exist'):
         find_copies(copydays / 'strong')

@@ -54,7 +54,7 @@ def test_pictures_are_prepared_and_described_in_order(files, workers):
 def test_a_ranking_needs_every_image(files, workers):
     open(files[3], 'w').close()
     pictures = Pictures(files, partial(left_part, width=3))
-    with pytest.raises(ValueError, match='cannot read .*3.png: it is empty') as raised:
+    with pytest.raises(ValueError, match=r'cannot read .*3.png: it is empty') as raised:
         describe_pictures(None, pictures, shapes_and_red, 2, workers, print)
     assert 'Traceback' not in str(raised.value)
 
@@ -63,7 +63,7 @@ def test_a_ranking_needs_every_image(files, workers):
 def test_image_files_do_not_hide_what_they_replaced(files, tmp_path, workers):
     open(files[3], 'w').close()
     pictures = ImageFiles(tmp_path, [LoadImage(), ToPicture(partial(left_part, width=3))])
-    with pytest.raises(ValueError, match='1 images cannot be read, among them .*3.png'):
+    with pytest.raises(ValueError, match=r'1 images cannot be read, among them .*3.png'):
         describe_pictures(None, pictures, shapes_and_red, 2, workers, lambda _: None)
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dinomm.evaluation import knn
-from dinomm.evaluation.knn import KNNAccuracy, knn_accuracy, knn_scores, nearest_neighbors
+from dinomm.evaluation import neighbors
+from dinomm.evaluation.knn import KNNAccuracy, knn_accuracy, knn_scores
+from dinomm.evaluation.neighbors import nearest_neighbors
 from dinomm.registry import METRICS
 
 
@@ -56,24 +57,24 @@ def test_chunks_do_not_change_the_neighbours(monkeypatch, chunk):
     support, _ = clusters(50, 5)
     queries, _ = clusters(17, 5, seed=1)
     expected = (F.normalize(queries, dim=1) @ F.normalize(support, dim=1).T).topk(11)
-    monkeypatch.setattr(knn, 'QUERY_CHUNK', chunk)
-    monkeypatch.setattr(knn, 'SUPPORT_CHUNK', chunk)
+    monkeypatch.setattr(neighbors, 'QUERY_CHUNK', chunk)
+    monkeypatch.setattr(neighbors, 'SUPPORT_CHUNK', chunk)
     found = nearest_neighbors(support, queries, 11)
     torch.testing.assert_close(found.cosine, expected.values)
     assert torch.equal(found.row, expected.indices)
 
 
 def test_similarities_are_made_in_blocks(monkeypatch):
-    monkeypatch.setattr(knn, 'QUERY_CHUNK', 8)
-    monkeypatch.setattr(knn, 'SUPPORT_CHUNK', 16)
+    monkeypatch.setattr(neighbors, 'QUERY_CHUNK', 8)
+    monkeypatch.setattr(neighbors, 'SUPPORT_CHUNK', 16)
     shapes = []
-    merge = knn._merge
+    merge = neighbors._merge
 
     def watched(block, *args):
         shapes.append(tuple(block.shape))
         return merge(block, *args)
 
-    monkeypatch.setattr(knn, '_merge', watched)
+    monkeypatch.setattr(neighbors, '_merge', watched)
     nearest_neighbors(torch.randn(40, 4), torch.randn(20, 4), 5)
     assert max(shapes) == (8, 16)
     assert len(shapes) == 9

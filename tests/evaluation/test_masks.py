@@ -51,11 +51,11 @@ def test_colours_and_16_bits_are_no_numbers_of_objects(tmp_path, image, mode):
 
 
 def test_a_missing_and_a_broken_mask(tmp_path):
-    with pytest.raises(ValueError, match='none.png does not exist'):
+    with pytest.raises(ValueError, match=r'none.png does not exist'):
         read_mask(tmp_path / 'none.png')
     write_mask(tmp_path / 'a.png', np.zeros((50, 50), np.uint8), usual_palette())
     (tmp_path / 'a.png').write_bytes((tmp_path / 'a.png').read_bytes()[:-30])
-    with pytest.raises(ValueError, match='cannot read mask .*a.png'):
+    with pytest.raises(ValueError, match=r'cannot read mask .*a.png'):
         read_palette(tmp_path / 'a.png')
 
 

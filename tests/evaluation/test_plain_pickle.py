@@ -64,7 +64,7 @@ def test_a_hostile_pickle_runs_nothing(tmp_path, protocol):
         Hostile(np.save, str(witness), 1),
     ):
         path.write_bytes(pickle.dumps({'gnd': [attack]}, protocol))
-        with pytest.raises(ValueError, match='no pickle of plain data .*nothing in it was run'):
+        with pytest.raises(ValueError, match=r'no pickle of plain data .*nothing in it was run'):
             load_plain_pickle(path)
     assert not witness.exists() and not list(tmp_path.glob('witness*'))
 
@@ -91,7 +91,7 @@ def test_a_name_smuggled_in_behind_a_stand_in(tmp_path):
 def test_anything_else_is_a_sentence(tmp_path, content):
     path = tmp_path / 'gnd.pkl'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match='gnd.pkl is no pickle of plain data'):
+    with pytest.raises(ValueError, match=r'gnd.pkl is no pickle of plain data'):
         load_plain_pickle(path)
 
 

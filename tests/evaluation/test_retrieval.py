@@ -111,9 +111,9 @@ def test_the_configs_images(tmp_path):
 
 def test_no_labels_no_images_no_folder(tmp_path):
     (tmp_path / 'a.png').touch()
-    with pytest.raises(ValueError, match='have no labels: put them into a folder for each class'):
+    with pytest.raises(ValueError, match='are of no two classes: put them into a folder for each'):
         labelled_pictures(Config(), str(tmp_path), Thumbnail(12))
     with pytest.raises(ValueError, match='no val_dataloader'):
         labelled_pictures(Config(), None, Thumbnail(12))
-    with pytest.raises(ValueError, match='--data is .*none, which does not exist'):
+    with pytest.raises(ValueError, match=r'--data is .*none, which does not exist'):
         labelled_pictures(Config(), str(tmp_path / 'none'), Thumbnail(12))

@@ -49,7 +49,7 @@ def test_no_ground_truth_and_that_of_two_sets(tmp_path):
     assert find_ground_truth(tmp_path) is None
     for name in ('gnd_roxford5k.pkl', 'gnd_rparis6k.json'):
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match='several sets .gnd_roxford5k, gnd_rparis6k'):
+    with pytest.raises(ValueError, match=r'several sets .gnd_roxford5k, gnd_rparis6k'):
         find_ground_truth(tmp_path)
 
 
@@ -78,5 +78,5 @@ def test_another_structure_is_a_sentence(tmp_path, content, sentence):
 
 def test_broken_json(tmp_path):
     (tmp_path / 'gnd_x.json').write_text('{')
-    with pytest.raises(ValueError, match='gnd_x.json is no JSON'):
+    with pytest.raises(ValueError, match=r'gnd_x.json is no JSON'):
         read_ground_truth(tmp_path / 'gnd_x.json')
