@@ -9,10 +9,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dinomm.progress import Countdown
-
 from . import evaluate as common
-from .folders import data_folder, loading, require_size, require_whole
+from . import labelled_features
+from .folders import data_folder, extraction, require_size, require_whole
 
 BATCH_SIZE = 16
 
@@ -26,14 +25,15 @@ def add_options(parser: Any) -> None:
     parser.add_argument(
         '--whitening', metavar='FOLDER', help='other images, thousands, to learn a whitening from'
     )
+    labelled_features.add_cache_options(parser)
 
 
 def evaluate(config: Config, args: argparse.Namespace) -> dict:
     """Percentages; 'mAP' is that of the strong copies."""
     from dinomm.evaluation.copy_detection import (
         FOUND,
+        CopyDescriptors,
         Square,
-        describe,
         find_copies,
         learn_whitening,
         originals_of,
@@ -49,13 +49,11 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict:
     relevance = {
         kind: originals_of(copies, copy_set.originals) for kind, copies in copy_set.copies.items()
     }
-    network = common.load(config, args)
+    network, how = common.load(config, args), extraction(config, args, BATCH_SIZE)
 
     def features(paths: list[str], name: str) -> Any:
-        countdown = Countdown(name, len(paths), common.show)
         pictures = Pictures(paths, Square(args.size))
-        how = loading(config, args, BATCH_SIZE)
-        return describe_pictures(network, pictures, describe, *how, countdown.add)
+        return describe_pictures(network, pictures, CopyDescriptors(), how, name)
 
     whitening = learn_whitening(features(others, 'images of --whitening')) if others else None
     database = features(copy_set.originals + distractors, 'originals and distractors')

@@ -2,8 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+
+from . import labelled_features
 
 
 def data_folder(args: argparse.Namespace, what: str) -> Path:
@@ -32,8 +35,7 @@ def require_size(size: int) -> None:
         raise ValueError(f'--size is {size}: expected pixels, at least 1')
 
 
-def loading(config: Config, args: argparse.Namespace, batch_size: int) -> tuple[int, int]:
-    """Images at once and processes that decode: those asked for, else a default, the config's."""
-    loader = config.get('val_dataloader') or {}
-    workers = loader.get('num_workers', 0) if args.workers is None else args.workers
-    return args.batch_size or batch_size, workers
+def extraction(config: Config, args: argparse.Namespace, batch_size: int) -> Any:
+    """How features are computed: as config and command line say, the batch by default as here."""
+    how = labelled_features.extraction(config, args)
+    return how._replace(batch_size=args.batch_size or batch_size)

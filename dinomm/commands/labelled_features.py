@@ -10,12 +10,17 @@ from . import evaluate as common
 
 def add_options(parser: Any) -> None:
     """Where features are kept, and how."""
+    add_cache_options(parser)
+    parser.add_argument('--feature-dtype', choices=['float32', 'float16'], default='float32')
+    parser.add_argument('--seed', type=int, default=0, help='of everything that is drawn')
+
+
+def add_cache_options(parser: Any) -> None:
+    """Where features are kept."""
     parser.add_argument(
         '--cache', metavar='FOLDER', help='keeps features (features/ beside the checkpoint)'
     )
     parser.add_argument('--no-cache', action='store_true', help='keep no features on disk')
-    parser.add_argument('--feature-dtype', choices=['float32', 'float16'], default='float32')
-    parser.add_argument('--seed', type=int, default=0, help='of everything that is drawn')
 
 
 def add_regression_options(parser: Any) -> None:

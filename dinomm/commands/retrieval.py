@@ -5,16 +5,14 @@ data and never run, and jpg/), else images with labels: then each asks for the o
 """
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from dinomm.progress import Countdown
-
 from . import evaluate as common
-from .folders import loading, require_size, require_whole
+from . import labelled_features
+from .folders import extraction, require_size, require_whole
 
 BATCH_SIZE = 16
 
@@ -30,6 +28,7 @@ def add_options(parser: Any) -> None:
         action='store_true',
         help='cut queries to their boxes, as the sets define it; DINO looked at whole queries',
     )
+    labelled_features.add_cache_options(parser)
 
 
 def evaluate(config: Config, args: argparse.Namespace) -> dict:
@@ -83,14 +82,8 @@ def _of_labels(config: Config, args: argparse.Namespace) -> dict:
 
 def _describer(config: Config, args: argparse.Namespace) -> Any:
     from dinomm.evaluation.images import describe_pictures
-    from dinomm.evaluation.retrieval import SCALES, retrieval_features
+    from dinomm.evaluation.retrieval import SCALES, RetrievalFeatures
 
-    network = common.load(config, args)
-    features = partial(retrieval_features, scales=SCALES if args.multi_scale else (1.0,))
-
-    def describe(pictures: Any, name: str) -> Any:
-        countdown = Countdown(name, len(pictures), common.show)
-        how = loading(config, args, BATCH_SIZE)
-        return describe_pictures(network, pictures, features, *how, countdown.add)
-
-    return describe
+    network, how = common.load(config, args), extraction(config, args, BATCH_SIZE)
+    features = RetrievalFeatures(SCALES if args.multi_scale else (1.0,))
+    return lambda pictures, name: describe_pictures(network, pictures, features, how, name)

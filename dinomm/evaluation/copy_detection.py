@@ -125,11 +125,15 @@ def originals_of(copies: list[str], originals: list[str]) -> list[Relevance]:
     return relevance
 
 
-@torch.no_grad()
-def describe(network: FrozenNetwork, pictures: list[Tensor]) -> Tensor:
-    """Descriptors (N, 2 C) of pictures (3, H, W) uint8 of one size, in main memory."""
-    images = normalised(network, torch.stack(pictures))
-    return copy_descriptor(encode_whole_patches(network, images)).cpu()
+@dataclass(frozen=True)
+class CopyDescriptors:
+    """Descriptors of pictures of one size; see :data:`.images.Describe`."""
+
+    @torch.no_grad()
+    def __call__(self, network: FrozenNetwork, pictures: list[Tensor]) -> Tensor:
+        """(N, 2 C) of pictures (3, H, W) uint8, in main memory."""
+        images = normalised(network, torch.stack(pictures))
+        return copy_descriptor(encode_whole_patches(network, images)).cpu()
 
 
 @dataclass

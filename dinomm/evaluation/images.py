@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmengine.dist import get_dist_info
+from mmengine.dist import get_world_size
 from mmpretrain.models.backbones import TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -17,7 +17,9 @@ from dinomm.datasets.samplers import SampleKey
 from dinomm.datasets.transforms import BrokenImageError, LoadImage
 from dinomm.models.preprocessor import ViewGroup
 from dinomm.models.tokens import Tokens
+from dinomm.progress import Countdown
 
+from .features import Extraction
 from .labelled import whole
 from .network import FrozenNetwork
 from .sharding import gather_rows, share_of_process
@@ -26,7 +28,7 @@ Prepare = Callable[[np.ndarray, int], np.ndarray]
 """From a picture (H, W, 3) uint8 and its number in the list to the picture that is looked at."""
 
 Describe = Callable[[FrozenNetwork, list[Tensor]], Tensor]
-"""From pictures (3, H, W) uint8 to their features (N, C) in main memory."""
+"""From pictures (3, H, W) uint8 to their features (N, C) in main memory; its repr says how."""
 
 
 def list_images(folder: str | Path, purpose: str) -> list[str]:
@@ -79,10 +81,15 @@ class Pictures(Dataset):
 
     def __init__(self, paths: Sequence[str], prepare: Prepare) -> None:
         self.paths = list(paths)
+        self.labels = self.storage = None  # as ImageFiles without labels, on this machine
         self.pipeline: list[Any] = [LoadImage(), ToPicture(prepare)]
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def image_path(self, number: int) -> str:
+        """The file of a picture."""
+        return self.paths[number]
 
     def __getitem__(self, number: int) -> Tensor | BrokenImageError:
         """(3, H, W) uint8."""
@@ -96,12 +103,7 @@ class Pictures(Dataset):
 
 
 def describe_pictures(
-    network: FrozenNetwork,
-    pictures: Any,
-    describe: Describe,
-    batch_size: int,
-    workers: int,
-    count: Callable[[int], None],
+    network: FrozenNetwork, pictures: Any, describe: Describe, how: Extraction, name: str
 ) -> Tensor:
     """Features (N, C) of all pictures in their order; the processes share the work.
 
@@ -109,29 +111,49 @@ def describe_pictures(
         network: In evaluation mode.
         pictures: :class:`Pictures`, or ``ImageFiles`` whose pipeline ends with :class:`ToPicture`.
         describe: See :data:`Describe`.
-        batch_size: So many pictures, of any sizes, at once.
-        workers: Processes that decode.
-        count: Is told how many pictures of all processes are done.
+        how: Pictures of any sizes at once, processes that decode, and where features are kept.
+        name: Of the pictures, in the plural.
 
     Raises:
         ValueError: A file cannot be read: a ranking needs every image.
     """
-    mine = share_of_process(len(pictures))
-    loader = DataLoader(pictures, batch_size, sampler=mine, num_workers=workers, collate_fn=list)
-    rows = []
-    for batch in loader:
-        for picture in batch:
-            if isinstance(picture, BrokenImageError):
-                raise picture
-        rows.append(describe(network, batch))
-        count(len(batch) * get_dist_info()[1])
+    key = how.cache.key(network, pictures, {'describe': repr(describe)}) if how.cache else ''
+    stored = how.cache.load(key) if how.cache else None
+    if how.cache and stored is not None:
+        how.tell(f'{name}: features of {len(stored["rows"]):,} images from {how.cache.path(key)}')
+        return stored['rows']
+    rows = _describe_share(network, pictures, describe, how, name)
     bad = getattr(whole(pictures), 'bad_images', [])  # of ImageFiles
     if bad:
         raise ValueError(
             f'{len(bad)} images cannot be read, among them {", ".join(bad[:5])}: repair or remove '
             'them, a ranking needs every image'
         )
-    return gather_rows(torch.cat(rows) if rows else torch.empty(0, 0))
+    rows = gather_rows(rows)
+    if how.cache:
+        how.cache.save(key, {'rows': rows})
+    return rows
+
+
+def _describe_share(
+    network: FrozenNetwork, pictures: Any, describe: Describe, how: Extraction, name: str
+) -> Tensor:
+    countdown = Countdown(name, len(pictures), how.tell)
+    loader = DataLoader(
+        pictures,
+        how.batch_size,
+        sampler=share_of_process(len(pictures)),
+        num_workers=how.workers,
+        collate_fn=list,
+    )
+    rows = []
+    for batch in loader:
+        for picture in batch:
+            if isinstance(picture, BrokenImageError):
+                raise picture
+        rows.append(describe(network, batch))
+        countdown.add(len(batch) * get_world_size())
+    return torch.cat(rows) if rows else torch.empty(0, 0)
 
 
 def patch_stride(backbone: nn.Module) -> tuple[int, int]:

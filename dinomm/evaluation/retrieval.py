@@ -94,25 +94,29 @@ def multi_scale_features(
     return F.normalize(torch.stack(features).mean(0), dim=1)
 
 
-@torch.no_grad()
-def retrieval_features(
-    network: FrozenNetwork, pictures: list[Tensor], scales: Sequence[float] = SCALES
-) -> Tensor:
-    """Features (N, C) of pictures (3, H, W) uint8 of any sizes, in main memory.
+@dataclass(frozen=True)
+class RetrievalFeatures:
+    """Multi-scale features of pictures; see :data:`.images.Describe`."""
 
-    Pictures of one size go through the network together.
+    scales: tuple[float, ...] = SCALES
 
-    Raises:
-        ValueError: A picture is smaller than a patch.
-    """
-    features: list[Tensor] = [torch.empty(0)] * len(pictures)
-    for shape in {picture.shape for picture in pictures}:
-        alike = [i for i, picture in enumerate(pictures) if picture.shape == shape]
-        images = normalised(network, torch.stack([pictures[i] for i in alike]))
-        rows = multi_scale_features(network, images, scales).cpu()
-        for i, row in zip(alike, rows, strict=True):
-            features[i] = row
-    return torch.stack(features)
+    @torch.no_grad()
+    def __call__(self, network: FrozenNetwork, pictures: list[Tensor]) -> Tensor:
+        """Features (N, C) of pictures (3, H, W) uint8 of any sizes, in main memory.
+
+        Pictures of one size go through the network together.
+
+        Raises:
+            ValueError: A picture is smaller than a patch.
+        """
+        features: list[Tensor] = [torch.empty(0)] * len(pictures)
+        for shape in {picture.shape for picture in pictures}:
+            alike = [i for i, picture in enumerate(pictures) if picture.shape == shape]
+            images = normalised(network, torch.stack([pictures[i] for i in alike]))
+            rows = multi_scale_features(network, images, self.scales).cpu()
+            for i, row in zip(alike, rows, strict=True):
+                features[i] = row
+        return torch.stack(features)
 
 
 def labelled_pictures(

@@ -17,6 +17,7 @@ from dinomm.evaluation.attention_segmentation import (
 )
 from dinomm.evaluation.masks import usual_palette, write_mask
 
+from .folders import write_voc
 from .networks import network
 
 
@@ -94,21 +95,7 @@ def test_a_backbone_without_a_class_token(family):
 
 @pytest.fixture
 def voc(tmp_path):
-    rng = np.random.default_rng(0)
-    for name in ('a', 'b', 'c'):
-        for folder in ('JPEGImages', 'SegmentationClass', 'SegmentationObject'):
-            (tmp_path / folder).mkdir(exist_ok=True)
-        picture = rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)
-        Image.fromarray(picture).save(tmp_path / 'JPEGImages' / f'{name}.jpg')
-        mask = np.zeros((50, 70), np.uint8)
-        mask[5:30, 10:40] = mask[30:45, 50:] = 15
-        mask[0] = 255
-        write_mask(tmp_path / 'SegmentationClass' / f'{name}.png', mask, usual_palette())
-        mask[30:45, 50:] = 2
-        write_mask(tmp_path / 'SegmentationObject' / f'{name}.png', mask, usual_palette())
-    (tmp_path / 'ImageSets' / 'Segmentation').mkdir(parents=True)
-    (tmp_path / 'ImageSets' / 'Segmentation' / 'val.txt').write_text('a\nb\nc\n')
-    return tmp_path
+    return write_voc(tmp_path)
 
 
 def test_images_of_the_list(voc):

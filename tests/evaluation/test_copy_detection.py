@@ -4,9 +4,9 @@ import torch
 from PIL import Image
 
 from dinomm.evaluation.copy_detection import (
+    CopyDescriptors,
     Square,
     copy_descriptor,
-    describe,
     find_copies,
     gem,
     learn_whitening,
@@ -104,7 +104,7 @@ def test_descriptors_of_squares(family):
     pillows = Image.fromarray(picture).resize((64, 64), Image.Resampling.BICUBIC)
     assert np.abs(square.astype(int) - np.asarray(pillows)).max() <= 1
     pictures = [torch.from_numpy(square).permute(2, 0, 1)] * 2
-    rows = describe(frozen, pictures)
+    rows = CopyDescriptors()(frozen, pictures)
     preprocessor = frozen.data_preprocessor
     images = (pictures[0][None] - preprocessor.mean) / preprocessor.std
     output = frozen.backbone(images)[-1]

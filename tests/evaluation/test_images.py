@@ -1,3 +1,4 @@
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,8 @@ from PIL import Image
 
 from dinomm.datasets import ImageFiles
 from dinomm.datasets.transforms import LoadImage
+from dinomm.evaluation.cache import FeatureCache
+from dinomm.evaluation.features import Extraction
 from dinomm.evaluation.images import (
     Pictures,
     ToPicture,
@@ -17,6 +20,7 @@ from dinomm.evaluation.images import (
     patch_stride,
     whole_patches,
 )
+from dinomm.evaluation.retrieval import Thumbnail
 
 from .networks import BACKBONES, PATCH, network
 
@@ -44,10 +48,8 @@ def shapes_and_red(_, pictures):
 @pytest.mark.parametrize('workers', [0, 2])
 def test_pictures_are_prepared_and_described_in_order(files, workers):
     pictures = Pictures(files, partial(left_part, width=3))
-    done = []
-    rows = describe_pictures(None, pictures, shapes_and_red, 2, workers, done.append)
+    rows = describe_pictures(None, pictures, shapes_and_red, Extraction(2, workers), 'tests')
     assert rows.tolist() == [[3, 10 + i, 3 + i, i] for i in range(5)]
-    assert done == [2, 2, 1]
 
 
 @pytest.mark.parametrize('workers', [0, 2])
@@ -55,7 +57,7 @@ def test_a_ranking_needs_every_image(files, workers):
     open(files[3], 'w').close()
     pictures = Pictures(files, partial(left_part, width=3))
     with pytest.raises(ValueError, match=r'cannot read .*3.png: it is empty') as raised:
-        describe_pictures(None, pictures, shapes_and_red, 2, workers, print)
+        describe_pictures(None, pictures, shapes_and_red, Extraction(2, workers), 'tests')
     assert 'Traceback' not in str(raised.value)
 
 
@@ -64,7 +66,36 @@ def test_image_files_do_not_hide_what_they_replaced(files, tmp_path, workers):
     open(files[3], 'w').close()
     pictures = ImageFiles(tmp_path, [LoadImage(), ToPicture(partial(left_part, width=3))])
     with pytest.raises(ValueError, match=r'1 images cannot be read, among them .*3.png'):
-        describe_pictures(None, pictures, shapes_and_red, 2, workers, lambda _: None)
+        describe_pictures(None, pictures, shapes_and_red, Extraction(2, workers), 'tests')
+
+
+@dataclass(frozen=True)
+class Describe:
+    factor: int = 1
+    calls: list = field(default_factory=list, repr=False)
+
+    def __call__(self, _, pictures):
+        self.calls.append(len(pictures))
+        return self.factor * shapes_and_red(_, pictures)
+
+
+def test_features_are_kept_until_something_changes(files, tmp_path):
+    frozen, told = network('vit'), []
+    how = Extraction(5, 0, FeatureCache(tmp_path / 'features'), told.append)
+
+    def computed(describe, width=3, paths=files):
+        rows = describe_pictures(frozen, Pictures(paths, Thumbnail(width)), describe, how, 'tests')
+        assert rows[:, 2].max() == width * describe.factor
+        return len(describe.calls)
+
+    assert computed(Describe()) == 1
+    assert computed(Describe()) == 0 and 'tests: features of 5 images from' in told[0]
+    assert computed(Describe(2)) == 1
+    assert computed(Describe(), width=4) == 1
+    assert computed(Describe(), paths=files[:4]) == 1
+    Image.new('RGB', (30, 8)).save(files[0])
+    assert computed(Describe()) == 1
+    assert computed(Describe()) == 0
 
 
 def test_gray_and_16_bit_and_transparent_images(tmp_path):

@@ -8,12 +8,12 @@ from PIL import Image
 from dinomm.evaluation.ranking import RankingQuality
 from dinomm.evaluation.retrieval import (
     SCALES,
+    RetrievalFeatures,
     Thumbnail,
     as_figures,
     crop_to_box,
     labelled_pictures,
     multi_scale_features,
-    retrieval_features,
 )
 
 from .networks import BACKBONES, network
@@ -66,10 +66,11 @@ def test_pictures_of_several_sizes_in_one_batch_come_in_their_order():
         torch.randint(256, (3, *size), dtype=torch.uint8)
         for size in ((40, 64), (64, 40), (40, 64), (33, 60))
     ]
-    together = retrieval_features(frozen, pictures)
-    alone = torch.cat([retrieval_features(frozen, [picture]) for picture in pictures])
+    together = RetrievalFeatures()(frozen, pictures)
+    alone = torch.cat([RetrievalFeatures()(frozen, [picture]) for picture in pictures])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(together, retrieval_features(frozen, pictures, (1.0,)), atol=1e-3)
+    at_one_scale = RetrievalFeatures((1.0,))(frozen, pictures)
+    assert not torch.allclose(together, at_one_scale, atol=1e-3)
     assert len(SCALES) == 3
 
 

@@ -19,10 +19,10 @@ from dinomm.evaluation.video_segmentation import (
     summarise,
 )
 
+from .folders import FRAME as SIZE
+from .folders import FRAMES, write_davis
 from .networks import network
 
-FRAMES = 5
-SIZE = (96, 128)
 SHORT = 64
 
 
@@ -33,25 +33,7 @@ def small_frames(monkeypatch):
 
 @pytest.fixture(scope='module')
 def davis_once(tmp_path_factory):
-    """Two coloured discs drift over noise; object 2 is drawn over object 1."""
-    root = tmp_path_factory.mktemp('davis')
-    rng = np.random.default_rng(0)
-    background = cv2.GaussianBlur(rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8), (0, 0), 3)
-    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
-    for name in ('discs', 'again'):
-        for t in range(FRAMES):
-            frame, mask = background.copy(), np.zeros(SIZE, np.uint8)
-            for number, (y, x) in enumerate([(30, 30 + 4 * t), (60, 100 - 4 * t)], 1):
-                disc = (rows - y) ** 2 + (columns - x) ** 2 < 20**2
-                frame[disc], mask[disc] = [(250, 30, 20), (10, 40, 250)][number - 1], number
-            folder = root / 'JPEGImages' / '480p' / name
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(frame).save(folder / f'{t:05d}.jpg', quality=95)
-            mask[0, 0] = 255
-            write_mask(root / 'Annotations' / '480p' / name / f'{t:05d}.png', mask, usual_palette())
-    (root / 'ImageSets' / '2017').mkdir(parents=True)
-    (root / 'ImageSets' / '2017' / 'val.txt').write_text('discs\nagain\n')
-    return root
+    return write_davis(tmp_path_factory.mktemp('davis'))
 
 
 @pytest.fixture
