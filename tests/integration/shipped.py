@@ -11,10 +11,10 @@ from dinomm.registry import MODELS
 
 from . import tiny
 
-CONFIGS = sorted(
+CONFIGS = sorted(  # of pretraining
     str(path.relative_to(tiny.ROOT))
     for path in (tiny.ROOT / 'configs').rglob('*.py')
-    if '_base_' not in path.parts
+    if not {'_base_', 'evaluation', 'detection'} & set(path.parts)
 )
 
 # type of a backbone, or a family of timm's -> what makes it small, its width
