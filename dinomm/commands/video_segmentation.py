@@ -20,6 +20,9 @@ def add_options(parser: Any) -> None:
     """The protocol's constants and where masks go."""
     parser.add_argument('--out', help='folder of the masks found (<checkpoint>.masks)')
     parser.add_argument('--subset', default='val', help='list in ImageSets/2017 (val)')
+    parser.add_argument(
+        '--short-side', type=int, default=480, help='of the frames looked at, pixels (480)'
+    )
     parser.add_argument('--last-frames', type=int, default=7, help='besides the first (7)')
     parser.add_argument('--radius', type=int, default=12, help='of the neighbourhood, regions (12)')
     parser.add_argument('--top', type=int, default=5, help='regions that give labels (5)')
@@ -39,7 +42,7 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict:
     network = common.load(config, args)
     countdown = Countdown('frames', sum(len(video.frames) for video in videos), common.show)
     mine = [
-        evaluate_video(network, videos[i], out, constants, countdown.add)
+        evaluate_video(network, videos[i], out, constants, args.short_side, countdown.add)
         for i in share_of_process(len(videos))
     ]
     objects = {name: of for measured in gather_objects(mine) for name, of in measured.items()}

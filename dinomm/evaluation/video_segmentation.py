@@ -70,21 +70,35 @@ def _find_video(root: Path, name: str, resolution: str) -> Video:
     )
 
 
-def frame_size(height: int, width: int, stride: tuple[int, int] = (1, 1)) -> tuple[int, int]:
-    """(H, W) at which a frame is looked at: short side 480, the other a multiple of 64.
+def frame_size(
+    height: int, width: int, stride: tuple[int, int] = (1, 1), short_side: int = SHORT_SIDE
+) -> tuple[int, int]:
+    """(H, W) at which a frame is looked at: of this short side, the other a multiple of 64.
 
     Both are rounded down further where no whole patches fill them (those of 14 pixels).
+
+    Raises:
+        ValueError: Nothing would be left.
     """
     if height > width:
-        sides = (SHORT_SIDE * height // width // LONG_SIDE_STEP * LONG_SIDE_STEP, SHORT_SIDE)
+        sides = (short_side * height // width // LONG_SIDE_STEP * LONG_SIDE_STEP, short_side)
     else:
-        sides = (SHORT_SIDE, SHORT_SIDE * width // height // LONG_SIDE_STEP * LONG_SIDE_STEP)
-    return sides[0] - sides[0] % stride[0], sides[1] - sides[1] % stride[1]
+        sides = (short_side, short_side * width // height // LONG_SIDE_STEP * LONG_SIDE_STEP)
+    size = sides[0] - sides[0] % stride[0], sides[1] - sides[1] % stride[1]
+    if not all(size):
+        raise ValueError(
+            f'frames of {height}x{width} pixels would be looked at with {size[0]}x{size[1]}: '
+            f'raise the short side ({short_side}) to {LONG_SIDE_STEP} or more'
+        )
+    return size
 
 
 @torch.no_grad()
 def segment_video(
-    network: FrozenNetwork, video: Video, constants: Propagation | None = None
+    network: FrozenNetwork,
+    video: Video,
+    constants: Propagation | None = None,
+    short_side: int = SHORT_SIDE,
 ) -> Iterator[np.ndarray]:
     """Masks (H, W) uint8 of every frame after the first, at the first mask's size.
 
@@ -94,6 +108,7 @@ def segment_video(
         network: In evaluation mode.
         video: Its first frame's mask is read, the others are not.
         constants: Of the protocol.
+        short_side: See :func:`frame_size`.
 
     Raises:
         ValueError: The first mask has no object, is of another size than its frame, a file cannot
@@ -107,7 +122,8 @@ def segment_video(
             f'mask {video.masks[0]} is of {first.shape[0]}x{first.shape[1]} pixels, but frame '
             f'{video.frames[0]} of {picture.shape[0]}x{picture.shape[1]}: make them equal'
         )
-    size = frame_size(first.shape[0], first.shape[1], patch_stride(network.backbone))
+    height, width = first.shape
+    size = frame_size(height, width, patch_stride(network.backbone), short_side)
     start, grid = _regions(network, picture, size)
 
     def regions() -> Iterator[Tensor]:
@@ -174,6 +190,7 @@ def evaluate_video(
     video: Video,
     out: str | Path,
     constants: Propagation | None = None,
+    short_side: int = SHORT_SIDE,
     count: Callable[[int], None] = lambda frames: None,
 ) -> dict[str, dict[str, float]]:
     """Segments a video, writes a PNG with a palette for each frame and measures each object.
@@ -183,6 +200,7 @@ def evaluate_video(
         video: With masks of all frames, or of the first alone: then nothing is measured.
         out: Folder; the files have the names of DAVIS's masks, and their colours.
         constants: Of the protocol.
+        short_side: See :func:`frame_size`.
         count: Is told of each frame that is done.
 
     Returns:
@@ -197,7 +215,7 @@ def evaluate_video(
     objects = count_objects(first, video.masks[0])
     write_mask(folder / f'{video.frames[0].stem}.png', first, palette)
     measured = []
-    for number, found in enumerate(segment_video(network, video, constants), 1):
+    for number, found in enumerate(segment_video(network, video, constants, short_side), 1):
         write_mask(folder / f'{video.frames[number].stem}.png', found, palette)
         if 0 < number < len(video.masks) - 1:
             true = read_mask(video.masks[number])

@@ -23,12 +23,7 @@ from .folders import FRAME as SIZE
 from .folders import FRAMES, write_davis
 from .networks import network
 
-SHORT = 64
-
-
-@pytest.fixture(autouse=True)
-def small_frames(monkeypatch):
-    monkeypatch.setattr('dinomm.evaluation.video_segmentation.SHORT_SIDE', SHORT)
+SMALL = {'short_side': 64}
 
 
 @pytest.fixture(scope='module')
@@ -59,8 +54,7 @@ def test_videos_of_the_list(davis):
         ((480, 854), (14, 14), (476, 826)),
     ],
 )
-def test_size_of_frames(monkeypatch, shape, stride, expected):
-    monkeypatch.undo()
+def test_size_of_frames(shape, stride, expected):
     assert frame_size(*shape, stride) == expected
 
 
@@ -101,7 +95,7 @@ def by_published_steps(frozen, video):
 
 def test_masks_are_those_of_the_published_steps(davis):
     frozen, (video, _) = network('vit'), find_videos(davis)
-    found = list(segment_video(frozen, video, Propagation(last_frames=2, radius=2)))
+    found = list(segment_video(frozen, video, Propagation(last_frames=2, radius=2), **SMALL))
     expected = by_published_steps(frozen, video)
     assert len(found) == len(expected) == FRAMES - 1
     for ours, published in zip(found, expected, strict=True):
@@ -113,7 +107,7 @@ def test_masks_are_those_of_the_published_steps(davis):
 def test_files_and_figures_of_every_family(davis, tmp_path, family):
     video, _ = find_videos(davis)
     done = []
-    figures = evaluate_video(network(family), video, tmp_path / 'out', count=done.append)
+    figures = evaluate_video(network(family), video, tmp_path / 'out', **SMALL, count=done.append)
     assert sum(done) == FRAMES - 1
     files = sorted((tmp_path / 'out' / 'discs').iterdir())
     assert [path.name for path in files] == [f'{t:05d}.png' for t in range(FRAMES)]
@@ -132,7 +126,7 @@ def test_files_and_figures_of_every_family(davis, tmp_path, family):
 
 def test_the_discs_are_followed(davis, tmp_path):
     video, _ = find_videos(davis)
-    figures = evaluate_video(network('vit'), video, tmp_path, Propagation(radius=2))
+    figures = evaluate_video(network('vit'), video, tmp_path, Propagation(radius=2), **SMALL)
     assert min(of['J mean'] for of in figures.values()) > 60
 
 
@@ -157,7 +151,7 @@ def test_without_later_masks_nothing_is_measured(davis, tmp_path):
     for path in sorted((davis / 'Annotations/480p/discs').iterdir())[1:]:
         path.unlink()
     video, _ = find_videos(davis)
-    assert evaluate_video(network('vit'), video, tmp_path / 'out') == {}
+    assert evaluate_video(network('vit'), video, tmp_path / 'out', **SMALL) == {}
     assert len(list((tmp_path / 'out' / 'discs').iterdir())) == FRAMES
 
 
@@ -235,7 +229,7 @@ def test_what_does_not_fit_is_a_sentence(davis, tmp_path, change, sentence):
     change(davis)
     video, _ = find_videos(davis)
     with pytest.raises(ValueError, match=sentence):
-        evaluate_video(network('vit'), video, tmp_path / 'out')
+        evaluate_video(network('vit'), video, tmp_path / 'out', **SMALL)
 
 
 def test_gray_and_16_bit_frames_are_looked_at(davis, tmp_path):
@@ -245,4 +239,4 @@ def test_gray_and_16_bit_frames_are_looked_at(davis, tmp_path):
     Image.fromarray(gray).save(folder / '00002.png')
     (folder / '00002.jpg').unlink()
     video, _ = find_videos(davis)
-    assert len(evaluate_video(network('vit'), video, tmp_path / 'out')) == 2
+    assert len(evaluate_video(network('vit'), video, tmp_path / 'out', **SMALL)) == 2
