@@ -40,7 +40,7 @@ def write_davis(root: Path, videos: tuple[str, ...] = ('discs', 'again')) -> Pat
             for number, (y, x) in enumerate([(30, 30 + 4 * t), (60, 100 - 4 * t)], 1):
                 disc = (rows - y) ** 2 + (columns - x) ** 2 < 20**2
                 frame[disc], mask[disc] = [(250, 30, 20), (10, 40, 250)][number - 1], number
-            mask[0, 0] = 255
+            mask[:12, :16] = 255
             write_picture(root / 'JPEGImages' / '480p' / name / f'{t:05d}.jpg', frame)
             path = root / 'Annotations' / '480p' / name / f'{t:05d}.png'
             write_mask(path, mask, usual_palette())

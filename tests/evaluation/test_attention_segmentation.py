@@ -67,16 +67,16 @@ def test_masks_of_an_annotation():
 
 def test_overlap_by_hand():
     """Patches of 2x2; the first head sees the left half, the second the upper right quarter."""
-    attention = torch.tensor([[0.5, 0.0, 0.5, 0.0], [0.1, 0.8, 0.1, 0.0]])
+    attention = torch.tensor([[0.5, 0.0, 0.4, 0.1], [0.1, 0.8, 0.1, 0.0]])
     mask = np.zeros((4, 4), np.uint8)
     mask[:2, 2:] = 5
     mask[2:, 1:] = 9
-    mask[3, 3] = 255
+    mask[3, 3] = mask[0, 0] = 255
     overlap = overlap_with_attention(attention, (2, 2), mask, 'class')
-    # the heads' mean is [.3, .4, .3, 0]: two of three hold .7, and the later of two equals stays
+    # the heads' mean is [.3, .4, .25, .05]: the upper half
     assert overlap[0, :2].tolist() == pytest.approx([0, 1])
-    assert overlap[1, :2].tolist() == pytest.approx([2 / 11, 0])
-    assert overlap.shape == (2, 3) and overlap[0, 2] == pytest.approx(4 / 8)
+    assert overlap[1, :2].tolist() == pytest.approx([2 / 10, 0])
+    assert overlap.shape == (2, 3) and overlap[0, 2] == pytest.approx(4 / 7)
 
 
 def test_class_attention_is_that_of_the_class_token():
