@@ -18,6 +18,7 @@ from .small_tool import VIT
 SMALL_TOOL = str(Path(__file__).parent / 'small_tool.py')
 STAND_IN = '#!/bin/sh\nprintf "%s\\n" "$@"\n'  # for torchrun and srun: prints its arguments
 SMALLER = {
+    ('benchmark.py', 'features'): '--images 8 --batch 4 --workers 1 --rounds 1',
     ('benchmark.py', 'loader'): '--images 20 --entries 2000 --rounds 1',
     ('benchmark.py', 'step'): '--backbone vit-tiny --prototypes 64 --batch 1 --locals 1 '
     '--rounds 1 --steps 1',
