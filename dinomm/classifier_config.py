@@ -69,4 +69,4 @@ def set_num_classes(config: Config, number: int) -> None:
     for key in ('val_evaluator', 'test_evaluator'):
         evaluator = config.get(key)
         if isinstance(evaluator, dict) and evaluator.get('topk'):
-            evaluator.topk = tuple(n for n in evaluator.topk if n <= number)
+            evaluator['topk'] = tuple(n for n in evaluator['topk'] if n <= number)

@@ -17,6 +17,8 @@ PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
 HEADS = ('fc.', 'head.', 'head_dense.', 'head_dist.', 'classifier.', 'heads.')
 """Beside a backbone without a prefix: parts of the network that are no backbone."""
 
+BESIDE = (*HEADS, *(f'timm_model.{head}' for head in HEADS))
+
 State = dict[str, Tensor]
 
 
@@ -65,7 +67,7 @@ def backbone_weights(
             f'holds {len(state)} tensors such as {examples}'
         )
     try:
-        best.coverage.require(allow_unexpected=() if 'backbone.' in best.name else HEADS)
+        best.coverage.require(allow_unexpected=() if 'backbone.' in best.name else BESIDE)
     except ValueError as error:
         raise ValueError(f'checkpoint {file}, read as {best.name}: {error}') from None
     return {name: best.state[name] for name in best.coverage.matched}

@@ -111,12 +111,13 @@ def folder_images(config: Config, folder: str) -> ImageFiles:
         raise ValueError('the config has no val_dataloader: it names the pipeline of the images')
     require_root(folder, 'the folder')
     root = folder if is_url(folder) else os.path.expanduser(folder)
+    has_labels, labels = launch.find_labels(root)
     return DATASETS.build(
         {
             'type': 'ImageFiles',
             '_scope_': 'dinomm',
             'root': root,
-            'labels': launch.find_labels(root)[1],
+            'labels': labels if has_labels else None,
             'pipeline': config.val_dataloader.dataset.pipeline,
         }
     )

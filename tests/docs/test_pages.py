@@ -26,6 +26,7 @@ NOT_RUN = {
 """Commands that the pages' tests leave out, and who runs them."""
 
 SLOW = {
+    'python tools/benchmark.py features',
     'python tools/benchmark.py augment',
     'python tools/benchmark.py loader',
     'python tools/benchmark.py step dino',
