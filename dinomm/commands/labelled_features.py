@@ -46,7 +46,8 @@ def extraction(config: Config, args: argparse.Namespace) -> Any:
     from dinomm.evaluation.features import Extraction
 
     loader = config.get('val_dataloader') or {}
-    folder = args.cache or common.default_path(args.checkpoint, args.config, '').parent / 'features'
+    beside = common.default_path(args.checkpoint, args.config, 'json').parent
+    folder = args.cache or beside / 'features'
     return Extraction(
         batch_size=loader.get('batch_size', 64),
         workers=loader.get('num_workers', 0),

@@ -1,4 +1,4 @@
-"""tools/evaluate.py knn, linear, logreg and transfer, tools/compare.py, tools/extract_features.py."""
+"""Probes from the command line: tools/evaluate.py, compare.py, extract_features.py."""
 
 import json
 
