@@ -20,7 +20,8 @@ SMALL_TOOL = str(Path(__file__).parent / 'small_tool.py')
 STAND_IN = '#!/bin/sh\nprintf "%s\\n" "$@"\n'  # for torchrun and srun: prints its arguments
 SMALLER = {
     ('evaluate.py', 'video-segmentation'): '--short-side 64',
-    ('evaluate.py', 'copy-detection'): '--size 64',
+    ('evaluate.py', 'copy-detection'): '--size 64 --workers 0',
+    ('evaluate.py', 'retrieval'): '--workers 0',
     ('evaluate.py', 'segmentation-by-attention'): '--size 64',
     ('benchmark.py', 'features'): '--images 8 --batch 4 --workers 1 --rounds 1',
     ('benchmark.py', 'loader'): '--images 20 --entries 2000 --rounds 1',
