@@ -5,6 +5,7 @@ import os
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import init_dist
 from mmengine.logging import print_log
 
 
@@ -24,17 +25,7 @@ def fit_to_machine(config: Config) -> None:
     _do_not_pin(config)
     if config.launcher == 'none':
         return
-    if config.launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {config.launcher} needs CUDA GPUs, none is visible: on CPUs start with '
-            'torchrun and --launcher pytorch'
-        )
-    if 'RANK' not in os.environ:
-        raise ValueError(
-            '--launcher pytorch is for torchrun: bash tools/dist_train.sh CONFIG NUM_PROCESSES'
-        )
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+    _join_by_gloo(config.launcher)
     config.model_wrapper_cfg = {
         'type': 'MMDistributedDataParallel',
         'device_ids': None,
@@ -47,6 +38,34 @@ def fit_to_machine(config: Config) -> None:
             'current',
             logging.WARNING,
         )
+
+
+def join_processes(launcher: str) -> None:
+    """Joins the processes that ``launcher`` started, by what the machine's devices need.
+
+    Raises:
+        ValueError: A launcher other than torchrun's on a machine without CUDA.
+    """
+    if launcher == 'none' or torch.distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        init_dist(launcher)
+    else:
+        _join_by_gloo(launcher)
+
+
+def _join_by_gloo(launcher: str) -> None:
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {launcher} needs CUDA GPUs, none is visible: on CPUs start with '
+            'torchrun and --launcher pytorch'
+        )
+    if 'RANK' not in os.environ:
+        raise ValueError(
+            '--launcher pytorch is for torchrun: bash tools/dist_train.sh CONFIG NUM_PROCESSES'
+        )
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
 
 
 def leave_processes() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from dinomm.classifier_config import is_classifier, set_classifier_data
 from dinomm.config_check import check_config, nearest
 from dinomm.config_values import check_values
 from dinomm.data_paths import is_shard, is_url, require_root
@@ -134,6 +135,8 @@ def set_data(config: Config, root: str | None) -> None:
 def set_images(config: Config, root: str) -> None:
     """Trains on a person's own images, and validates on them by k-NN where they have labels.
 
+    A classifier is another matter: see `dinomm.classifier_config`.
+
     ``root/train`` and ``root/val`` are used if both exist. Else all is trained on, and a fifth of
     the images is held out as queries of the k-NN (their labels, not their pixels). Without two
     classes there is no validation. Classes are the folders on the first level, in
@@ -146,6 +149,9 @@ def set_images(config: Config, root: str) -> None:
     Raises:
         ValueError: There is nothing at the root.
     """
+    if is_classifier(config):
+        set_classifier_data(config, root)
+        return
     require_root(root, '--data')
     root = root if is_url(root) else os.path.expanduser(root)
     train = train_folder(root)
@@ -211,6 +217,9 @@ def set_amp(config: Config, dtype: str) -> None:
         return
     dtype = 'bfloat16' if dtype == 'auto' else dtype
     wrapper = config.optim_wrapper
+    if is_classifier(config) and wrapper.get('type') == 'OptimWrapper':
+        wrapper.update(type='AmpOptimWrapper', dtype=dtype)
+        return
     known = ('DINOOptimWrapper', 'DINOAmpOptimWrapper')
     if wrapper.get('type', known[0]) not in known:
         raise ValueError(

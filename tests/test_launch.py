@@ -7,7 +7,7 @@ import pytest
 from dinomm import launch
 from dinomm.datasets.listing import find_images
 from dinomm.datasets.packing import ShardSize, pack
-from dinomm.datasets.progress import Progress
+from dinomm.progress import Progress
 
 from .datasets.tars import make_tar
 from .integration import tiny

@@ -4,6 +4,7 @@
 python tools/benchmark.py step dino     # a training step, against the same in plain PyTorch
 python tools/benchmark.py augment       # the input pipeline, against the published one
 python tools/benchmark.py loader        # tar shards against files, and a million entries
+python tools/benchmark.py features      # feature extraction, against torchvision's ImageFolder
 python tools/benchmark.py swin          # Swin's window attention, against mmpretrain's
 python tools/benchmark.py region-loss   # EsViT's region loss, against it as its equation reads
 """
@@ -134,6 +135,43 @@ def measure_region_loss(args: argparse.Namespace) -> dict:
     )
 
 
+def add_features(benchmarks) -> None:
+    """Adds the benchmark of feature extraction."""
+    parser = benchmarks.add_parser(
+        'features', help="images a second of extraction, against torchvision's ImageFolder"
+    )
+    parser.add_argument(
+        '--networks',
+        nargs='+',
+        default=['vit-0.5m', 'resnet18'],
+        metavar='NAME',
+        help='vit-0.5m, resnet18, vit-small-p16',
+    )
+    parser.add_argument('--images', type=int, default=512, help='JPEGs in a measurement')
+    parser.add_argument('--long-sides', type=int, nargs='+', default=[500], metavar='PIXELS')
+    parser.add_argument('--batch', type=int, default=64)
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--threads', type=int, default=1, help='of the network')
+    parser.add_argument('--rounds', type=int, default=5, help='measurements of each, in turns')
+    parser.set_defaults(measure=measure_features)
+
+
+def measure_features(args: argparse.Namespace) -> dict:
+    """Times extraction, after a look at the equality of the features."""
+    from dinomm.benchmark.features import NETWORKS, FeatureSize, compare_extractions
+
+    if unknown := set(args.networks) - set(NETWORKS):
+        raise SystemExit(f'error: --networks {sorted(unknown)}: expected some of {list(NETWORKS)}')
+    more = (args.batch, args.workers, args.threads, args.rounds)
+    return {
+        f'{network}, {side} pixels': compare_extractions(
+            FeatureSize(network, args.images, side, *more), print
+        )
+        for side in args.long_sides
+        for network in args.networks
+    }
+
+
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -143,6 +181,7 @@ def parse_args() -> argparse.Namespace:
     add_step(benchmarks)
     add_augment(benchmarks)
     add_loader(benchmarks)
+    add_features(benchmarks)
     add_swin(benchmarks)
     add_region_loss(benchmarks)
     for benchmark in benchmarks.choices.values():

@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> None:
     require_root(args.source, 'FOLDER')
     from dinomm.datasets.listing import find_images
     from dinomm.datasets.packing import numbered_by_folder, pack, parse_size
-    from dinomm.datasets.progress import Progress
+    from dinomm.progress import Progress
 
     size = parse_size(args.shard_size)
     listing = find_images(args.source, args.data_root)

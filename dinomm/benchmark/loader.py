@@ -93,7 +93,7 @@ def write_sources(images: int, folder: Path) -> dict[str, Path]:
 
     from dinomm.datasets.listing import find_images
     from dinomm.datasets.packing import ShardSize, pack
-    from dinomm.datasets.progress import Progress
+    from dinomm.progress import Progress
 
     rng = np.random.default_rng(0)
     files, shards = folder / 'files', folder / 'shards'

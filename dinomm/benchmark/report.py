@@ -19,8 +19,14 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_json(path: str | Path, figures: dict) -> None:
-    """Writes figures with command, machine, versions and date; whole, or not at all."""
+def write_json(path: str | Path, figures: dict, settings: dict | None = None) -> None:
+    """Writes figures with command, machine, versions and date; whole, or not at all.
+
+    Args:
+        path: The file; its folder is made.
+        figures: Plain data.
+        settings: What they depend on, if the command does not tell it.
+    """
     import torch
 
     from dinomm import __version__
@@ -39,6 +45,7 @@ def write_json(path: str | Path, figures: dict) -> None:
             'torch': torch.__version__,
             'python': platform.python_version(),
         },
+        **({} if settings is None else {'settings': settings}),
         'figures': figures,
     }
     path = Path(path)

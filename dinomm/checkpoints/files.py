@@ -11,8 +11,13 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
 
 
-def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
+def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> dict:
     """Reads a file of tensors and plain data without executing anything in it.
+
+    Args:
+        path: Of ``torch.save``, or of safetensors by its ending.
+        map_location: Device of the tensors.
+        mmap: Leave the tensors on disk until they are read.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -22,7 +27,11 @@ def load_file(path: str | Path, map_location: Any = 'cpu') -> dict:
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     try:
-        content = torch.load(path, map_location=map_location, weights_only=True)
+        if path.suffix == '.safetensors':
+            from safetensors.torch import load_file as load_safetensors
+
+            return load_safetensors(path, device=str(map_location or 'cpu'))
+        content = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except OSError:
         raise
     except Exception as error:  # torch reports damage by many types

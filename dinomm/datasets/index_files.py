@@ -10,9 +10,9 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from dinomm.data_paths import is_compressed_shard, is_url, repack_advice
+from dinomm.progress import Progress
 
 from . import remote
-from .progress import Progress
 from .shard_index import ShardIndex, from_bytes, index_tar, to_bytes
 
 SUFFIX = '.index'

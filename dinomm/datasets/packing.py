@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dinomm.progress import Progress
+
 from .index_files import save_index
 from .listing import Listing, folder_labels
-from .progress import Progress
 from .shard_index import ShardIndex, index_tar, plain_name
 from .storage import LocalFiles
 

@@ -6,46 +6,13 @@ votes for its class with the weight exp(cosine / temperature).
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
 
 from ..registry import METRICS
-
-# One block of similarities is at most this many rows by columns: 64 MiB in float32.
-QUERY_CHUNK = 1024
-SUPPORT_CHUNK = 16384
-
-
-class Neighbors(NamedTuple):
-    """The support images nearest to each query, nearest first.
-
-    Attributes:
-        cosine: (Q, k) float32 similarities.
-        row: (Q, k) their rows in the support set.
-    """
-
-    cosine: Tensor
-    row: Tensor
-
-
-def _check_features(support: Tensor, queries: Tensor) -> None:
-    for name, features in (('support', support), ('query', queries)):
-        if features.ndim != 2:
-            raise ValueError(
-                f'{name} features have the shape {tuple(features.shape)}: expected (images, width)'
-            )
-    if support.shape[1] != queries.shape[1]:
-        raise ValueError(
-            f'support features are {support.shape[1]} wide, query features {queries.shape[1]}: '
-            'extract both with the same network'
-        )
-    if len(support) == 0:
-        raise ValueError('the support set of k-NN is empty: give it at least one labelled image')
+from .neighbors import QUERY_CHUNK, Neighbors, Search, nearest_neighbors
 
 
 def _check_labels(name: str, features: Tensor, labels: Tensor) -> None:
@@ -64,78 +31,6 @@ def _check_positive(name: str, values: Sequence[int]) -> None:
 def _check_temperature(temperature: float) -> None:
     if not temperature > 0:
         raise ValueError(f'temperature = {temperature!r}: expected a positive number, as in .07')
-
-
-def _normalized(features: Tensor, device: torch.device) -> Tensor:
-    features = F.normalize(features.to(device).float(), dim=1)
-    if not features.isfinite().all():
-        raise ValueError('features for k-NN hold NaN or infinity: the network has diverged')
-    return features
-
-
-@contextmanager
-def _full_float32_matmul(device: torch.device) -> Iterator[None]:
-    """Neither autocast nor TF32: rounded similarities change who is a neighbour."""
-    matmul = torch.backends.cuda.matmul
-    # torch 2.9 replaced allow_tf32 and refuses to read it once the new name was used.
-    name, exact = (
-        ('fp32_precision', 'ieee') if hasattr(matmul, 'fp32_precision') else ('allow_tf32', False)
-    )
-    before = getattr(matmul, name)
-    setattr(matmul, name, exact)
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        setattr(matmul, name, before)
-
-
-@torch.no_grad()
-def nearest_neighbors(support: Tensor, queries: Tensor, k: int) -> Neighbors:
-    """The ``k`` support rows of largest cosine similarity to each query.
-
-    Both sides are L2-normalised here, in float32. The similarities are made in blocks and merged
-    into a running top-k, so memory does not grow with Q x N. Support features may lie on another
-    device than the queries: they are brought over block by block.
-
-    Args:
-        support: (N, C) features.
-        queries: (Q, C) features; the work is done on their device.
-        k: Number of neighbours; N if it is larger than that.
-
-    Raises:
-        ValueError: Widths differ, the support set is empty, or a feature is not finite.
-    """
-    _check_features(support, queries)
-    k = min(k, len(support))
-    device = queries.device
-    cosine = torch.empty(len(queries), 0, device=device)
-    row = torch.empty(len(queries), 0, dtype=torch.long, device=device)
-    queries = _normalized(queries, device)
-    with _full_float32_matmul(device):
-        for start in range(0, len(support), SUPPORT_CHUNK):
-            block = _normalized(support[start : start + SUPPORT_CHUNK], device)
-            merged = [
-                _merge(rows @ block.T, start, kept, kept_index, k)
-                for rows, kept, kept_index in zip(
-                    queries.split(QUERY_CHUNK),
-                    cosine.split(QUERY_CHUNK),
-                    row.split(QUERY_CHUNK),
-                    strict=True,
-                )
-            ]
-            cosine = torch.cat([found.cosine for found in merged])
-            row = torch.cat([found.row for found in merged])
-    return Neighbors(cosine, row)
-
-
-def _merge(block: Tensor, start: int, cosine: Tensor, row: Tensor, k: int) -> Neighbors:
-    """Top-k of the neighbours kept so far and a block of similarities to support[start:]."""
-    top, column = block.topk(min(k, block.shape[1]), dim=1)
-    cosine = torch.cat([cosine, top], dim=1)
-    row = torch.cat([row, column + start], dim=1)
-    top, column = cosine.topk(min(k, cosine.shape[1]), dim=1)
-    return Neighbors(top, row.gather(1, column))
 
 
 def knn_scores(
@@ -179,26 +74,119 @@ def knn_hits(
 ) -> dict[str, int]:
     """Counts of correctly classified queries, of which there may be none; else `knn_accuracy`."""
     _check_positive('k', ks)
-    _check_positive('topk', topk)
-    _check_temperature(temperature)
     _check_labels('support', support, support_labels)
     _check_labels('query', queries, query_labels)
-    cosine, row = nearest_neighbors(support, queries, max(ks))
-    device = queries.device
+    neighbors = nearest_neighbors(support, queries, max(ks))
+    ranks = vote_ranks(neighbors, support_labels, query_labels, ks, temperature)
+    return count_hits(ranks, topk)
+
+
+def vote_ranks(
+    neighbors: Neighbors,
+    support_labels: Tensor,
+    query_labels: Tensor,
+    ks: Sequence[int],
+    temperature: float = 0.07,
+) -> dict[int, Tensor]:
+    """Place of each query's class in the vote of its ``k`` nearest, for each k.
+
+    Args:
+        neighbors: Of Q queries, at least the largest k of them, or the whole support set.
+        support_labels: (N,) integers.
+        query_labels: (Q,) integers.
+        ks: Numbers of neighbours that vote.
+        temperature: Of the vote.
+
+    Returns:
+        (Q,) places from 0; at least k for a class that the support set does not have.
+
+    Raises:
+        ValueError: A setting is not positive.
+    """
+    _check_positive('k', ks)
+    _check_temperature(temperature)
+    cosine, row = neighbors
     # Classes are numbered by the support set's labels, which need not be contiguous.
-    classes, support_labels = support_labels.to(device).unique(return_inverse=True)
-    query_labels = query_labels.to(device).contiguous()
+    classes, support_labels = support_labels.to(cosine.device).unique(return_inverse=True)
+    query_labels = query_labels.to(cosine.device).contiguous()
     target = torch.searchsorted(classes, query_labels).clamp(max=len(classes) - 1)
     known = classes[target] == query_labels
-    hits = {f'top{n}_k{k}': 0 for k in ks for n in topk}
-    for rows in _chunks(len(queries)):
+    ranks = {k: torch.empty_like(target) for k in ks}
+    for rows in _chunks(len(cosine)):
         labels = support_labels[row[rows]]
         for k in ks:
             scores = knn_scores(cosine[rows, :k], labels[:, :k], len(classes), temperature)
-            rank = _rank(scores, target[rows])
-            for n in topk:
-                hits[f'top{n}_k{k}'] += int(((rank < min(n, k)) & known[rows]).sum())
-    return hits
+            missed = max(k, len(classes))
+            ranks[k][rows] = torch.where(known[rows], _rank(scores, target[rows]), missed)
+    return ranks
+
+
+def count_hits(ranks: dict[int, Tensor], topk: Sequence[int] = (1, 5)) -> dict[str, int]:
+    """How many places of `vote_ranks` are among the first n, as 'top1_k20' and so on."""
+    _check_positive('topk', topk)
+    return {
+        f'top{n}_k{k}': int((place < min(n, k)).sum()) for k, place in ranks.items() for n in topk
+    }
+
+
+def few_shot_rows(labels: Tensor, shots: int, seed: int) -> Tensor:
+    """Rows of ``shots`` images of each class, drawn by ``seed``; of a smaller class all.
+
+    Args:
+        labels: (N,) integers.
+        shots: Images of a class.
+        seed: Draws.
+
+    Returns:
+        Ascending rows.
+    """
+    _check_positive('shots', [shots])
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    drawn = [order[labels[order] == label][:shots] for label in labels.unique()]
+    return torch.cat(drawn).sort().values
+
+
+def knn_grid(
+    support: Tensor,
+    support_labels: Tensor,
+    queries: Tensor,
+    query_labels: Tensor,
+    ks: Sequence[int],
+    temperatures: Sequence[float] = (0.07,),
+    topk: Sequence[int] = (1, 5),
+    search: Search = 'torch',
+) -> dict[str, dict[str, float]]:
+    """`knn_accuracy` for several temperatures, from one search.
+
+    Under several processes the queries are shared out: each gives all of them.
+
+    Returns:
+        For each temperature ('T=0.07') percentages as of `knn_accuracy`.
+
+    Raises:
+        ValueError: As `knn_accuracy`, or faiss is asked for and not installed.
+    """
+    _check_labels('support', support, support_labels)
+    _check_labels('query', queries, query_labels)
+    _check_positive('k', ks)
+    if not temperatures:
+        raise ValueError('temperatures is empty: give at least one, as .07')
+    if len(queries) == 0:
+        raise ValueError('k-NN got no queries: give it at least one labelled image')
+    rank, processes = get_dist_info()
+    mine, own_labels = queries[rank::processes], query_labels[rank::processes]
+    neighbors = nearest_neighbors(support, mine, max(ks), search)
+    figures = {}
+    for temperature in temperatures:
+        ranks = vote_ranks(neighbors, support_labels, own_labels, ks, temperature)
+        hits = count_hits(ranks, topk)
+        counts = torch.tensor([*hits.values()], device=queries.device)
+        all_reduce(counts)
+        figures[f'T={temperature:g}'] = {
+            name: 100 * count / len(queries)
+            for name, count in zip(hits, counts.tolist(), strict=True)
+        }
+    return figures
 
 
 def _chunks(length: int) -> Iterator[slice]:

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 
 import torch
+from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..progress import Countdown
 from ..registry import LOOPS, METRICS
 from .isolation import evaluation_mode, random_state_kept
 from .knn import KNNAccuracy
-from .progress import Progress
 from .sharding import drop_padding, gather_rows
+
+SECONDS_BETWEEN_LINES = 30.0
 
 
 @LOOPS.register_module()
@@ -92,22 +95,30 @@ class KNNLoop(BaseLoop):
         return metrics
 
     def _queries(self, mode: str) -> Iterator[tuple[Tensor, Tensor]]:
-        progress = Progress('query', _images(self.dataloader), self.runner.logger)
+        progress = self._countdown('query', self.dataloader)
         for index, batch in enumerate(self.dataloader):
             self.runner.call_hook(f'before_{mode}_iter', batch_idx=index, data_batch=batch)
             features = self._features(batch)
             yield features, _labels(batch, f'{mode}_dataloader.dataset.labels')
-            progress.add(len(features))
+            progress.add(len(features) * get_world_size())
             self.runner.call_hook(
                 f'after_{mode}_iter', batch_idx=index, data_batch=batch, outputs=None
             )
 
     def _support(self, mode: str) -> Iterator[tuple[Tensor, Tensor]]:
-        progress = Progress('support', _images(self.support_dataloader), self.runner.logger)
+        progress = self._countdown('support', self.support_dataloader)
         for batch in self.support_dataloader:
             features = self._features(batch)
             yield features.cpu(), _labels(batch, f'{mode}_cfg.support_dataloader.dataset.labels')
-            progress.add(len(features))
+            progress.add(len(features) * get_world_size())
+
+    def _countdown(self, name: str, dataloader: DataLoader) -> Countdown:
+        return Countdown(
+            f'k-NN {name} images',
+            _images(dataloader),
+            self.runner.logger.info,
+            SECONDS_BETWEEN_LINES,
+        )
 
     def _features(self, batch: dict) -> Tensor:
         model = self.runner.model

@@ -1,45 +1,117 @@
 """A trained network and images to evaluate it on, without a Runner."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
+from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-import dinomm.models  # noqa: F401
-from dinomm.checkpoints.coverage import compare_weights
+from dinomm.checkpoints.backbone import backbone_weights
 from dinomm.checkpoints.files import load_file
 from dinomm.config_check import check_config
 from dinomm.config_values import check_values
 from dinomm.datasets import collate_views
+from dinomm.models.backbones import speed_up
+from dinomm.models.preprocessor import ViewGroup
+from dinomm.models.tokens import Tokens, encode
 from dinomm.registry import DATASETS, MODELS
 
-PREFIX = 'backbone.'
+from .isolation import random_state_kept
+
+UNTRAINED = 'untrained'
+SEED = 0
+"""Of untrained weights."""
 
 
-def load_network(config: Config, checkpoint: str) -> Any:
-    """The config's model in evaluation mode, its backbone that of a checkpoint's teacher.
+class FrozenNetwork(nn.Module):
+    """A backbone with the preprocessor of its images, to be evaluated.
+
+    Args:
+        backbone: Of a family that `dinomm.models.tokens` knows.
+        data_preprocessor: Turns a batch of the data loader into groups of views.
+        amp: Whether the backbone computes in bfloat16.
+    """
+
+    def __init__(self, backbone: nn.Module, data_preprocessor: nn.Module, amp: bool = False):
+        super().__init__()
+        self.backbone = backbone
+        self.data_preprocessor = data_preprocessor
+        self.amp = amp
+
+    def extract_feat(self, inputs: list[ViewGroup], regions: bool = True) -> list[Tokens]:
+        """Float32 tokens of each group of views; see `dinomm.models.tokens.encode`."""
+        tokens = []
+        for group in inputs:
+            with self.autocast(group.images.device):
+                view, region, grid = encode(self.backbone, group.images, regions)
+            tokens.append(Tokens(view.float(), region.float(), grid))
+        return tokens
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """bfloat16 if it was asked for."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.amp)
+
+
+def load_network(
+    config: Config,
+    checkpoint: str,
+    student: bool = False,
+    amp: bool = False,
+    device: str | None = None,
+) -> FrozenNetwork:
+    """The config's backbone in evaluation mode, with the weights of a checkpoint.
+
+    Args:
+        config: Names ``model.backbone`` and the data preprocessor.
+        checkpoint: A file of any form that `dinomm.checkpoints.backbone` knows, or 'untrained'.
+        student: Whether the student is meant, of a checkpoint that holds a teacher too.
+        amp: Whether the backbone computes in bfloat16.
+        device: CUDA's current one if there is one, else the CPU.
 
     Raises:
         ValueError: The config has errors, or the checkpoint is of another backbone.
     """
     check_values(config)
     check_config(config)
-    model = MODELS.build(config.model)
-    content = load_file(checkpoint)
-    state = content.get('state_dict', content)
-    given = {n.removeprefix(PREFIX): t for n, t in state.items() if n.startswith(PREFIX)}
-    if not given:
-        raise ValueError(
-            f'checkpoint {checkpoint} has no tensor whose name starts with {PREFIX!r}: give one '
-            'that dinomm wrote, or convert it'
-        )
-    compare_weights(model.backbone.state_dict(), given).require()
-    model.backbone.load_state_dict(given)
-    model.to('cuda' if torch.cuda.is_available() else 'cpu')
-    torch.nn.Module.train(model, False)  # mmpretrain's backbones return None from eval()
-    return model
+    if 'backbone' not in config.get('model', {}):
+        raise ValueError('the config has no model.backbone: there is nothing to evaluate')
+    network = FrozenNetwork(build_backbone(config), build_preprocessor(config), amp)
+    if checkpoint != UNTRAINED:
+        given = backbone_weights(network.backbone, load_file(checkpoint), checkpoint, student)
+        network.backbone.load_state_dict(given)
+    network.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    network.requires_grad_(False)
+    torch.nn.Module.train(network, False)  # mmpretrain's backbones return None from eval()
+    return network
+
+
+def build_backbone(config: Config) -> nn.Module:
+    """``model.backbone`` with random weights, the same in every process; nothing is fetched."""
+    backbone_config = {k: v for k, v in config.model.backbone.items() if k != 'init_cfg'}
+    if 'pretrained' in backbone_config:
+        backbone_config['pretrained'] = False
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # mmengine tells of every parameter
+    try:
+        with random_state_kept():
+            torch.manual_seed(SEED)
+            backbone = speed_up(MODELS.build(backbone_config))
+            backbone.init_weights()
+    finally:
+        logger.setLevel(level)
+    return backbone
+
+
+def build_preprocessor(config: Config) -> nn.Module:
+    """Normalises by the mean and std that the config states, by ImageNet's if none."""
+    stated = config.model.get('data_preprocessor') or config.get('data_preprocessor') or {}
+    kept = {key: stated[key] for key in ('mean', 'std') if key in stated}
+    return MODELS.build({'type': 'dinomm.MultiCropPreprocessor', **kept})
 
 
 def evaluation_loader(

@@ -1,13 +1,29 @@
 """Rows of a data set that several processes share."""
 
 import math
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+from typing import Any
 
 import torch
-from mmengine.dist import all_gather, all_reduce, get_dist_info
+from mmengine.dist import all_gather, all_gather_object, all_reduce, get_dist_info
 from torch import Tensor
 
 # Rows of each process that travel at once; NCCL needs them on the device, where space is short.
 GATHER_CHUNK = 8192
+
+
+def share_of_process(items: int) -> range:
+    """Numbers of the items that this process takes, which are dealt out in turns."""
+    rank, processes = get_dist_info()
+    return range(rank, items, processes)
+
+
+def gather_objects(share: Sequence[Any]) -> list[Any]:
+    """Plain data of all processes, dealt out in turns, in its original order."""
+    missing = object()
+    rounds = zip_longest(*all_gather_object(list(share)), fillvalue=missing)
+    return [item for item in chain.from_iterable(rounds) if item is not missing]
 
 
 def drop_padding(rows: Tensor, images: int) -> Tensor:

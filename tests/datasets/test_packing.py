@@ -9,7 +9,7 @@ import pytest
 from dinomm.datasets import index_files, packing
 from dinomm.datasets.listing import find_images
 from dinomm.datasets.packing import ShardSize, numbered_by_folder, pack, parse_size
-from dinomm.datasets.progress import Progress
+from dinomm.progress import Progress
 
 TEN = ShardSize(10, 'images')
 

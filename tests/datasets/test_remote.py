@@ -13,8 +13,8 @@ from dinomm.datasets import ImageFiles, remote
 from dinomm.datasets.index_files import SUFFIX
 from dinomm.datasets.listing import find_images
 from dinomm.datasets.packing import ShardSize, numbered_by_folder, pack
-from dinomm.datasets.progress import Progress
 from dinomm.datasets.shard_index import ShardIndex, to_bytes
+from dinomm.progress import Progress
 
 from .test_shards import PIPELINE, assert_same, epochs
 

@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 from dinomm.datasets import EpochSampler, ImageFiles, SampleKey, collate_views, listing
 from dinomm.datasets.listing import find_images
 from dinomm.datasets.packing import ShardSize, numbered_by_folder, pack
-from dinomm.datasets.progress import Progress
 from dinomm.datasets.storage import OpenFiles
 from dinomm.datasets.transforms.loading import BrokenImageError
+from dinomm.progress import Progress
 
 from .tars import make_tar
 

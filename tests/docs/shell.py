@@ -11,6 +11,7 @@ import timm
 import torch
 
 from tests.detection.coco import cutout
+from tests.evaluation import folders
 from tests.integration import processes, tiny
 
 from .pages import Block, Command, commands
@@ -19,6 +20,11 @@ from .small_tool import VIT
 SMALL_TOOL = str(Path(__file__).parent / 'small_tool.py')
 STAND_IN = '#!/bin/sh\nprintf "%s\\n" "$@"\n'  # for torchrun and srun: prints its arguments
 SMALLER = {
+    ('evaluate.py', 'video-segmentation'): '--short-side 64',
+    ('evaluate.py', 'copy-detection'): '--size 64 --workers 0',
+    ('evaluate.py', 'retrieval'): '--workers 0',
+    ('evaluate.py', 'segmentation-by-attention'): '--size 64',
+    ('benchmark.py', 'features'): '--images 8 --batch 4 --workers 1 --rounds 1',
     ('benchmark.py', 'loader'): '--images 20 --entries 2000 --rounds 1',
     ('benchmark.py', 'step'): '--backbone vit-tiny --prototypes 64 --batch 1 --locals 1 '
     '--rounds 1 --steps 1',
@@ -49,6 +55,10 @@ class Tree:
         for part in ('train', 'val'):
             (self.folder / 'lists' / f'{part}.txt').write_text(labelled)
         write_detection_data(self.home)
+        folders.write_davis(self.folder / 'data' / 'DAVIS')
+        folders.write_voc(self.folder / 'data' / 'VOCdevkit' / 'VOC2012')
+        folders.write_copydays(self.folder / 'data' / 'copydays')
+        folders.write_revisited(self.folder / 'data' / 'roxford5k')
         write_released(self.folder / 'dino_deitsmall16_pretrain.pth')
         for name in ('torchrun', 'srun'):
             (self.programs / name).write_text(STAND_IN)

@@ -39,6 +39,7 @@ NOT_RUN |= dict.fromkeys(
 )
 
 SLOW = {
+    'python tools/benchmark.py features',
     'python tools/benchmark.py augment',
     'python tools/benchmark.py loader',
     'python tools/benchmark.py step dino',

@@ -1,11 +1,19 @@
 import math
+import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from dinomm.evaluation import knn
-from dinomm.evaluation.knn import KNNAccuracy, knn_accuracy, knn_scores, nearest_neighbors
+from dinomm.evaluation import neighbors
+from dinomm.evaluation.knn import (
+    KNNAccuracy,
+    few_shot_rows,
+    knn_accuracy,
+    knn_grid,
+    knn_scores,
+)
+from dinomm.evaluation.neighbors import nearest_neighbors
 from dinomm.registry import METRICS
 
 
@@ -56,24 +64,24 @@ def test_chunks_do_not_change_the_neighbours(monkeypatch, chunk):
     support, _ = clusters(50, 5)
     queries, _ = clusters(17, 5, seed=1)
     expected = (F.normalize(queries, dim=1) @ F.normalize(support, dim=1).T).topk(11)
-    monkeypatch.setattr(knn, 'QUERY_CHUNK', chunk)
-    monkeypatch.setattr(knn, 'SUPPORT_CHUNK', chunk)
+    monkeypatch.setattr(neighbors, 'QUERY_CHUNK', chunk)
+    monkeypatch.setattr(neighbors, 'SUPPORT_CHUNK', chunk)
     found = nearest_neighbors(support, queries, 11)
     torch.testing.assert_close(found.cosine, expected.values)
     assert torch.equal(found.row, expected.indices)
 
 
 def test_similarities_are_made_in_blocks(monkeypatch):
-    monkeypatch.setattr(knn, 'QUERY_CHUNK', 8)
-    monkeypatch.setattr(knn, 'SUPPORT_CHUNK', 16)
+    monkeypatch.setattr(neighbors, 'QUERY_CHUNK', 8)
+    monkeypatch.setattr(neighbors, 'SUPPORT_CHUNK', 16)
     shapes = []
-    merge = knn._merge
+    merge = neighbors._merge
 
     def watched(block, *args):
         shapes.append(tuple(block.shape))
         return merge(block, *args)
 
-    monkeypatch.setattr(knn, '_merge', watched)
+    monkeypatch.setattr(neighbors, '_merge', watched)
     nearest_neighbors(torch.randn(40, 4), torch.randn(20, 4), 5)
     assert max(shapes) == (8, 16)
     assert len(shapes) == 9
@@ -179,3 +187,47 @@ def test_metric_is_registered_and_names_its_results():
 def test_metric_refuses_settings(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         KNNAccuracy(**settings)
+
+
+def test_several_temperatures_from_one_search():
+    support, queries = clusters(90, 9), clusters(41, 9, seed=1)
+    found = knn_grid(*support, *queries, (7, 500), (0.07, 1.0))
+    assert list(found) == ['T=0.07', 'T=1']
+    for name, temperature in (('T=0.07', 0.07), ('T=1', 1.0)):
+        assert found[name] == knn_accuracy(*support, *queries, (7, 500), temperature)
+    with pytest.raises(ValueError, match='temperatures is empty'):
+        knn_grid(*support, *queries, (7,), ())
+
+
+def test_few_shot_draws_of_each_class():
+    labels = torch.tensor([5] * 30 + [7] * 20 + [9] * 2)
+    rows = few_shot_rows(labels, 4, seed=0)
+    assert labels[rows].tolist() == [5] * 4 + [7] * 4 + [9] * 2
+    assert torch.equal(rows, few_shot_rows(labels, 4, seed=0))
+    assert not torch.equal(rows, few_shot_rows(labels, 4, seed=1))
+    with pytest.raises(ValueError, match='shots'):
+        few_shot_rows(labels, 0, 0)
+
+
+def test_faiss_finds_the_same_neighbours():
+    pytest.importorskip('faiss')
+    support, queries = clusters(500, 9)[0], clusters(41, 9, seed=1)[0]
+    expected = nearest_neighbors(support, queries, 20)
+    found = nearest_neighbors(support, queries, 20, 'faiss')
+    assert torch.equal(found.row, expected.row)
+    torch.testing.assert_close(found.cosine, expected.cosine)
+    assert nearest_neighbors(support, queries[:0], 20, 'faiss').row.shape == (0, 20)
+
+
+def test_without_faiss_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    with pytest.raises(ValueError, match='faiss-cpu'):
+        nearest_neighbors(torch.randn(4, 2), torch.randn(2, 2), 1, 'faiss')
+
+
+def test_half_precision_features_give_nearly_the_same():
+    support, queries = clusters(200, 9)[0], clusters(41, 9, seed=1)[0]
+    expected = nearest_neighbors(support, queries, 20).cosine
+    found = nearest_neighbors(support.half(), queries.half(), 20)
+    assert found.cosine.dtype == torch.float32
+    torch.testing.assert_close(found.cosine, expected, atol=2e-3, rtol=0)

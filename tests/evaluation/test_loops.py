@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
-from dinomm.evaluation import KNNAccuracy, KNNLoop, knn_accuracy, progress
+from dinomm.evaluation import KNNAccuracy, KNNLoop, knn_accuracy, loops
 
 
 class Points(Dataset):
@@ -219,10 +219,10 @@ def test_long_extraction_logs_a_line_and_a_short_one_none(monkeypatch):
     log = SimpleNamespace(info=lines.append)
     build_loop(log=log).run()
     assert lines == []
-    monkeypatch.setattr(progress, 'SECONDS_BETWEEN_LINES', 0.0)
+    monkeypatch.setattr(loops, 'SECONDS_BETWEEN_LINES', 0.0)
     build_loop(log=log).run()
-    assert lines[0].startswith('k-NN: 8 of 20 query images, ')
-    assert lines[-1].startswith('k-NN: 30 of 30 support images, ')
+    assert lines[0].startswith('8 of 20 k-NN query images, ')
+    assert lines[-1].startswith('30 of 30 k-NN support images, ')
 
 
 def run_share(rank, processes, folder, queries, support, sampler):

@@ -14,7 +14,7 @@ from . import tiny
 CONFIGS = sorted(
     str(path.relative_to(tiny.ROOT))
     for path in (tiny.ROOT / 'configs').rglob('*.py')
-    if not {'_base_', 'detection'} & set(path.parts)
+    if not {'_base_', 'evaluation', 'detection'} & set(path.parts)
 )
 """Of pretraining; see detectors.py for the others."""
 

@@ -1,0 +1,118 @@
+"""A backbone's weights out of a file of any form: dinomm's, mmpretrain's, published, timm's."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from .coverage import Coverage, compare_weights
+from .dino import vit_name
+from .esvit import swin_state
+
+CONTAINERS = ('state_dict', 'teacher', 'model')
+STUDENTS = ('ema_state_dict', 'student')
+"""Keys under which a file holds the weights; dinomm's teacher is its ``state_dict``."""
+
+PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
+HEADS = ('fc.', 'head.', 'head_dense.', 'head_dist.', 'classifier.', 'heads.')
+"""Beside a backbone without a prefix: parts of the network that are no backbone."""
+
+BESIDE = (*HEADS, *(f'timm_model.{head}' for head in HEADS))
+
+State = dict[str, Tensor]
+
+
+class Reading(NamedTuple):
+    """One way to read a file.
+
+    Attributes:
+        name: For people.
+        state: Weights by the backbone's names.
+        coverage: Of the backbone.
+    """
+
+    name: str
+    state: State
+    coverage: Coverage
+
+
+def backbone_weights(
+    backbone: nn.Module, content: Mapping, file: str, student: bool = False
+) -> State:
+    """The weights of ``backbone`` that a file's content holds, all of them.
+
+    Tried are the usual prefixes, and the names of mmpretrain, timm, torchvision's ResNet and the
+    published DINO ViT and EsViT Swin; the way that fills most of the backbone is taken. A
+    classifier beside the backbone is left out.
+
+    Args:
+        backbone: Asks for its ``state_dict``.
+        content: What the file holds.
+        file: Its name, for messages.
+        student: Whether the student is meant and not the teacher.
+
+    Raises:
+        ValueError: No way fills the backbone, or there is no student.
+    """
+    state = _container(content, file, student)
+    asked = backbone.state_dict()
+    readings = [
+        Reading(name, given, compare_weights(asked, given)) for name, given in _readings(state)
+    ]
+    best = max(readings, key=lambda reading: len(reading.coverage.matched))
+    if not best.coverage.matched:
+        examples = ', '.join(list(state)[:4])
+        raise ValueError(
+            f'checkpoint {file} has no weight of model.backbone ({type(backbone).__name__}): it '
+            f'holds {len(state)} tensors such as {examples}'
+        )
+    try:
+        best.coverage.require(allow_unexpected=() if 'backbone.' in best.name else BESIDE)
+    except ValueError as error:
+        raise ValueError(f'checkpoint {file}, read as {best.name}: {error}') from None
+    return {name: best.state[name] for name in best.coverage.matched}
+
+
+def _container(content: Mapping, file: str, student: bool) -> State:
+    keys = STUDENTS if student else CONTAINERS
+    state = next((content[key] for key in keys if isinstance(content.get(key), Mapping)), None)
+    if state is None and student:
+        raise ValueError(
+            f'checkpoint {file} holds no student ({" or ".join(STUDENTS)}): leave --student away'
+        )
+    state = content if state is None else state
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ValueError(f'checkpoint {file} holds no weights')
+    return tensors
+
+
+def _readings(state: State) -> Iterator[tuple[str, State]]:
+    for prefix in PREFIXES:
+        given = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
+        where = f'names after {prefix!r}' if prefix else 'names without a prefix'
+        for names, rename in NAMES.items():
+            try:
+                yield f'{names} {where}', rename(given)
+            except ValueError:  # names of another network
+                continue
+
+
+def _of_timm(state: State) -> State:
+    return {f'timm_model.{name}': tensor for name, tensor in state.items()}
+
+
+def _of_dino(state: State) -> State:
+    return {vit_name(name): tensor for name, tensor in state.items()}
+
+
+def _of_esvit(state: State) -> State:
+    return swin_state({n: t for n, t in state.items() if not n.startswith(HEADS)})
+
+
+NAMES: dict[str, Callable[[State], State]] = {
+    "the backbone's": dict,
+    "timm's": _of_timm,
+    "DINO's": _of_dino,
+    "EsViT's": _of_esvit,
+}

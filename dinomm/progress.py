@@ -1,0 +1,56 @@
+"""How far a long job is, told now and then."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+
+class Progress:
+    """Passes on a line if the last one was long ago; a short job passes on none.
+
+    Args:
+        tell: Takes the lines.
+        seconds: Between two lines, and before the first.
+    """
+
+    def __init__(self, tell: Callable[[str], None], seconds: float = 10.0) -> None:
+        self.tell = tell
+        self.seconds = seconds
+        self._last = time.monotonic()
+
+    def __call__(self, line: Callable[[], str]) -> None:
+        """Asks for the line only if it is due."""
+        now = time.monotonic()
+        if now - self._last >= self.seconds:
+            self._last = now
+            self.tell(line())
+
+
+class Countdown:
+    """Counts towards a total, and tells of it with the speed and the time left.
+
+    Args:
+        name: What is counted, as in 'support images'.
+        total: How many there are.
+        tell: Takes the lines.
+        seconds: Between two lines, and before the first.
+    """
+
+    def __init__(
+        self, name: str, total: int, tell: Callable[[str], None], seconds: float = 10.0
+    ) -> None:
+        self.name = name
+        self.total = total
+        self.done = 0
+        self._progress = Progress(tell, seconds)
+        self._start = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Counts; beyond the total nothing."""
+        self.done = min(self.done + count, self.total)
+        self._progress(self._line)
+
+    def _line(self) -> str:
+        speed = self.done / max(time.monotonic() - self._start, 1e-9)
+        left = timedelta(seconds=round((self.total - self.done) / max(speed, 1e-9)))
+        return f'{self.done:,} of {self.total:,} {self.name}, {speed:.0f}/s, left {left}'
