@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
+from multiprocessing import get_all_start_methods
 from typing import Any, NamedTuple
 
 import torch
@@ -165,12 +166,14 @@ def _compute(
 
 
 def image_loader(dataset: Any, how: Extraction, **options: Any) -> DataLoader:
-    """Batches of images with their samples."""
+    """Batches of images with their samples; workers are forked, as the Runner's are."""
+    forks = how.workers > 0 and 'fork' in get_all_start_methods()
     return DataLoader(
         dataset,
         batch_size=how.batch_size,
         num_workers=how.workers,
         collate_fn=collate_views,
+        multiprocessing_context='fork' if forks else None,
         pin_memory=torch.cuda.is_available(),
         **options,
     )
