@@ -59,8 +59,8 @@ def backbone_weights(
     readings = [
         Reading(name, given, compare_weights(asked, given)) for name, given in _readings(state)
     ]
-    best = max(readings, key=lambda reading: len(reading.coverage.matched))
-    if not best.coverage.matched:
+    best = max(readings, key=_fit)
+    if not any(_fit(best)):
         examples = ', '.join(list(state)[:4])
         raise ValueError(
             f'checkpoint {file} has no weight of model.backbone ({type(backbone).__name__}): it '
@@ -71,6 +71,11 @@ def backbone_weights(
     except ValueError as error:
         raise ValueError(f'checkpoint {file}, read as {best.name}: {error}') from None
     return {name: best.state[name] for name in best.coverage.matched}
+
+
+def _fit(reading: Reading) -> tuple[int, int]:
+    """How many tensors have a name and the shape, and how many a name alone."""
+    return len(reading.coverage.matched), len(reading.coverage.mismatched)
 
 
 def _container(content: Mapping, file: str, student: bool) -> State:

@@ -17,7 +17,7 @@ from dinomm.progress import Countdown
 
 from .cache import FeatureCache
 from .labelled import Images, indices, labels, whole
-from .network import FrozenNetwork
+from .network import FrozenNetwork, worker_context
 from .sharding import gather_rows
 
 DTYPES = {'float32': torch.float32, 'float16': torch.float16}
@@ -165,12 +165,13 @@ def _compute(
 
 
 def image_loader(dataset: Any, how: Extraction, **options: Any) -> DataLoader:
-    """Batches of images with their samples."""
+    """Batches of images with their samples; workers are forked, as the Runner's are."""
     return DataLoader(
         dataset,
         batch_size=how.batch_size,
         num_workers=how.workers,
         collate_fn=collate_views,
+        multiprocessing_context=worker_context(how.workers),
         pin_memory=torch.cuda.is_available(),
         **options,
     )

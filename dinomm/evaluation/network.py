@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 import torch
@@ -147,12 +148,19 @@ def evaluation_loader(
     if max_images is not None and max_images < len(dataset):
         chosen = torch.linspace(0, len(dataset) - 1, max_images).round().int().tolist()
         dataset = Subset(dataset, chosen)
+    workers = loader.get('num_workers', 0)
     return DataLoader(
         dataset,
         batch_size=loader.batch_size,
-        num_workers=loader.get('num_workers', 0),
+        num_workers=workers,
+        multiprocessing_context=worker_context(workers),
         collate_fn=collate_views,
     )
+
+
+def worker_context(workers: int) -> str | None:
+    """How a data loader starts its workers: forked where that is possible, as the Runner's are."""
+    return 'fork' if workers and 'fork' in get_all_start_methods() else None
 
 
 def view_size(config: Config) -> int:
