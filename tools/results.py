@@ -3,6 +3,7 @@
 
 dino_digits     DINO's quick start on the digits: k-NN beside the untrained network
 esvit_digits    EsViT's quick runs there, L_V beside L_V + L_R: k-NN and correspondence
+coco_digits     the quick detectors on composed images, pretrained or not: COCO average precision
 """
 
 import argparse
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dinomm import launch
 from dinomm.benchmark.report import write_json
 
-TABLES = ('dino_digits', 'esvit_digits')
+TABLES = ('dino_digits', 'esvit_digits', 'coco_digits')
 
 
 def main() -> None:

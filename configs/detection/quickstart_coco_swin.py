@@ -4,7 +4,7 @@ The backbone is the Swin of configs/esvit/quickstart_swin.py, with the maps of b
 last stage shifts windows here, in pretraining it does not: its map was one window there.
 Data: python tools/prepare_data.py coco
 Command: python tools/train.py configs/detection/quickstart_coco_swin.py \
-    --cfg-options pretrained=work_dirs/quickstart_swin/epoch_24.pth
+    --cfg-options pretrained=work_dirs/quickstart_swin/epoch_12.pth
 """
 
 _base_ = [

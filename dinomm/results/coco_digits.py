@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import NamedTuple
 
-from dinomm import quickstart
+from dinomm import launch, quickstart
 from dinomm.datasets.embedded import write_digits
 from dinomm.visualization.scalars import read_scalars
 
@@ -76,11 +76,12 @@ def _row(first: object, run: dict, last: str) -> str:
 
 
 def _pretrain(config: Path, seed: int, work_dir: Path) -> Path:
-    """The last checkpoint of a pretraining run's directory, which is run if it has none."""
+    """The checkpoint of a pretraining run's last epoch; the run is made if that is not there."""
     directory = work_dir / f'{config.stem}_seed{seed}'
-    last = directory / 'last_checkpoint'
-    if last.is_file():
-        return Path(last.read_text().strip())
+    epochs = launch.read_config(str(config)).train_cfg.max_epochs
+    checkpoint = directory / f'epoch_{epochs}.pth'
+    if checkpoint.is_file():
+        return checkpoint
     data = write_digits(quickstart.ROOT / 'data/digits')
     options = ['--data', str(data), '--seed', str(seed)]
     return quickstart.pretrain(config, directory, options).checkpoint
