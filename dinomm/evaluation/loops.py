@@ -89,10 +89,25 @@ class KNNLoop(BaseLoop):
             )
             if len(queries) == 0:
                 queries = queries.new_empty(0, support.shape[1])
+            query_labels = self._number_as_support(query_labels)
             metrics = self.evaluator.compute(support, support_labels, queries, query_labels)
         self.runner.call_hook(f'after_{mode}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{mode}')
         return metrics
+
+    def _number_as_support(self, labels: Tensor) -> Tensor:
+        """Query labels in the support set's numbers, -1 for a class that it lacks.
+
+        Folders number the classes that they hold, so a set without one would shift the others.
+        """
+        loaders = self.dataloader, self.support_dataloader
+        queried, known = (
+            (getattr(loader.dataset, 'metainfo', None) or {}).get('classes') for loader in loaders
+        )
+        if not queried or not known or tuple(queried) == tuple(known):
+            return labels
+        number = {name: index for index, name in enumerate(known)}
+        return torch.tensor([number.get(name, -1) for name in queried])[labels]
 
     def _queries(self, mode: str) -> Iterator[tuple[Tensor, Tensor]]:
         progress = self._countdown('query', self.dataloader)

@@ -265,3 +265,16 @@ def test_sampler_that_does_not_share_out_is_refused(tmp_path):
     sampler = torch.utils.data.SequentialSampler(range(20))
     for outcome in run_in_processes(2, tmp_path, 20, 20, sampler):
         assert 'DefaultSampler' in outcome
+
+
+def test_classes_are_compared_by_name():
+    """A folder numbers the classes that it holds: without the first, all numbers differ."""
+    expected = build_loop().run()
+    loop = build_loop()
+    queries = loop.dataloader.dataset
+    loop.support_dataloader.dataset.metainfo = {'classes': ('a', 'b', 'c')}
+    queries.metainfo = {'classes': ('b', 'c', 'a')}
+    queries.labels = (queries.labels + 2) % 3
+    assert loop.run() == expected
+    queries.metainfo = {'classes': ('x', 'y', 'z')}  # none that the support set knows
+    assert loop.run()['knn/top1_k5'] == 0
