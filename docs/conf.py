@@ -49,6 +49,7 @@ nitpick_ignore_regex = [
         r'(torch|nn|mmengine|mmpretrain|mmcv|numpy|np|matplotlib|PIL)(\..*)?',
     ),
     (r'py:.*', r'(argparse|collections|pathlib)\..*'),
+    (r'py:class', r'Path|Read'),  # in fields of named tuples
     (r'py:data', r'[A-Z_]+'),  # constants of the module itself
     (r'py:class', r'.*\.T'),  # type variables
 ]

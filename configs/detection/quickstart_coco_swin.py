@@ -1,7 +1,6 @@
 """Mask R-CNN on composed images, digits on photographs: minutes on one CPU core.
 
-The backbone is the Swin of configs/esvit/quickstart_swin.py, with the maps of both stages. Its
-last stage shifts windows here, in pretraining it does not: its map was one window there.
+The backbone is the Swin of configs/esvit/quickstart_swin.py.
 Data: python tools/prepare_data.py coco
 Command: python tools/train.py configs/detection/quickstart_coco_swin.py \
     --cfg-options pretrained=work_dirs/quickstart_swin/epoch_12.pth
@@ -9,6 +8,7 @@ Command: python tools/train.py configs/detection/quickstart_coco_swin.py \
 
 _base_ = [
     '../_base_/models/detection_quickstart.py',
+    '../_base_/models/detection_quickstart_swin.py',
     '../_base_/datasets/coco_quick.py',
     '../_base_/schedules/detection_quickstart.py',
     'mmdet::_base_/default_runtime.py',
@@ -17,8 +17,6 @@ _base_ = [
 
 pretrained = None
 
-__norm = dict(type='LN', eps=1e-6)
-__stage = dict(block_cfgs=dict(norm_cfg=__norm), downsample_cfg=dict(norm_cfg=__norm))
 __strides = [4, 8]
 __roi_extractor = dict(
     featmap_strides=__strides,
@@ -26,21 +24,7 @@ __roi_extractor = dict(
 )
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='dinomm.FastSwinTransformer',
-        arch=dict(embed_dims=48, depths=[2, 2], num_heads=[2, 4]),
-        img_size=28,
-        patch_size=4,
-        window_size=7,
-        pad_small_map=True,
-        drop_path_rate=0.0,
-        out_indices=(0, 1),
-        norm_cfg=__norm,
-        patch_cfg=dict(norm_cfg=__norm),
-        stage_cfgs=[__stage, dict(block_cfgs=dict(norm_cfg=__norm))],
-        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
-    ),
+    backbone=_base_.swin,
     neck=dict(in_channels=[48, 96], num_outs=3),
     rpn_head=dict(
         anchor_generator=dict(scales=[6], strides=[*__strides, 16])  # 24, 48, 96 pixels

@@ -9,8 +9,8 @@ Command: python tools/train.py configs/detection/quickstart_coco_vit.py \
 
 _base_ = ['./quickstart_coco_swin.py']
 
-__strides = [1.75, 3.5, 7]
-__roi_extractor = dict(featmap_strides=__strides, finest_scale=14)
+__strides = [3.5, 7, 14]
+__roi_extractor = dict(featmap_strides=__strides)
 
 model = dict(
     data_preprocessor=dict(pad_size_divisor=28),
@@ -28,7 +28,8 @@ model = dict(
         in_channels=96,
         out_channels=_base_.channels,
         num_outs=3,
+        start_level=1,
     ),
-    rpn_head=dict(anchor_generator=dict(scales=[9], strides=__strides)),  # 16, 32, 63 pixels
+    rpn_head=dict(anchor_generator=dict(scales=[4.5], strides=__strides)),  # 16, 32, 63 pixels
     roi_head=dict(bbox_roi_extractor=__roi_extractor, mask_roi_extractor=__roi_extractor),
 )

@@ -15,7 +15,7 @@ STUDENTS = ('ema_state_dict', 'student')
 
 PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
 HEADS = ('fc.', 'head.', 'head_dense.', 'head_dist.', 'classifier.', 'heads.')
-"""Beside a backbone without a prefix: parts of the network that are no backbone."""
+"""Parts of a network that are no backbone, beside one without a prefix."""
 
 BESIDE = (*HEADS, *(f'timm_model.{head}' for head in HEADS))
 

@@ -12,7 +12,7 @@ from .coco_file import CocoFile, find_image_folder, read_coco
 
 MAX_EXAMPLES = 3
 BEYOND_EDGE = 1.0
-"""Pixels that a box may reach over the image's edge: conversions round."""
+"""Pixels that a box may reach over the image's edge, as conversions round."""
 FEW = 0.001
 """Share of annotations with a fault that mmdet leaves out; above it training stops."""
 REQUIRED: dict[str, dict[str, type | tuple[type, ...]]] = {

@@ -15,7 +15,7 @@ PATTERNS = (
     'annotations/instances_{}20[0-9][0-9].json',
     '{}/_annotations.coco.json',
 )
-"""Where annotation files usually lie: plain, COCO's and CVAT's layout, Roboflow's."""
+"""Where annotation files usually lie, in plain, COCO's and CVAT's layout, Roboflow's."""
 LISTS = ('images', 'annotations', 'categories')
 LOOKED_FOR = 50
 """Images of a file that are looked for in each folder that may hold them."""

@@ -15,7 +15,7 @@ from dinomm.config_check import check_config
 from dinomm.config_values import check_values
 
 SIZES = ((224, 224), (200, 328), (96, 64))
-"""Images (height, width) whose features are compared: of pretraining, of a detector, small."""
+"""Height and width of images whose features are compared, as in pretraining, a detector, small."""
 TOLERANCE = 1e-5
 """Largest difference of features, relative to the largest feature."""
 

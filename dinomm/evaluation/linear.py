@@ -21,7 +21,7 @@ LEARNING_RATES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e
 
 BLOCKS = (1, 4)
 MOST_LOGITS = 2**25
-"""So many are computed at once: 128 MiB in float32."""
+"""So many are computed at once, 128 MiB in float32."""
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 

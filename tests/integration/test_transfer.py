@@ -19,8 +19,9 @@ VIT_DETECTOR = DETECTORS / 'mask-rcnn_vit-small-p16_simple-fpn_lsj-100e_coco.py'
 SMALL_VIT = {
     'model.backbone.patch_size': 7,
     'model.backbone.img_size': 28,
-    'model.neck.in_channels': 48,
+    'model.neck.in_channels': 96,
 }
+QUICK_VIT = dict(embed_dims=96, num_layers=4, num_heads=3, feedforward_channels=384)
 
 
 def pretrained_by(path, folder, data):
@@ -46,6 +47,23 @@ def swin(tmp_path_factory, data):
     return pretrained_by('configs/esvit/esvit_swin-tiny-w7_16xb32-coslr-300e_in1k.py', folder, data)
 
 
+@pytest.fixture(scope='module')
+def quick_swin(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp('quick_esvit')
+    return pretrained_by('configs/esvit/quickstart_swin.py', folder, data)
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'detector'),
+    [('vit', 'vit'), ('quick_swin', 'swin'), ('quick_swin', 'retinanet')],
+)
+def test_a_quick_run_arrives_in_the_quick_detectors(checkpoint, detector, request):
+    path = request.getfixturevalue(checkpoint)
+    config = launch.read_config(str(DETECTORS / f'quickstart_coco_{detector}.py'))
+    result = check_transfer(config, str(path))
+    assert result.passed and result.num_identical == len(read_backbone(path))
+
+
 def read(path, arch, options=None):
     config = launch.read_config(str(path), options)
     config.model.backbone.arch = arch
@@ -64,7 +82,7 @@ def test_esvit_arrives_in_mask_rcnn_and_retinanet(swin, detector):
 
 
 def test_dino_arrives_in_the_vit_detector(vit):
-    result = check_transfer(read(VIT_DETECTOR, detectors.VIT, SMALL_VIT), str(vit))
+    result = check_transfer(read(VIT_DETECTOR, QUICK_VIT, SMALL_VIT), str(vit))
     assert result.passed and result.num_identical == len(read_backbone(vit))
 
 

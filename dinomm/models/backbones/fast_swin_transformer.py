@@ -9,7 +9,9 @@ from .swin_attention import speed_up
 
 @MODELS.register_module()
 class FastSwinTransformer(SwinTransformer):
-    """mmpretrain's ``SwinTransformer`` through :func:`speed_up`: same names, same numbers, sooner.
+    """mmpretrain's ``SwinTransformer``, same names and numbers, sooner.
+
+    It went through :func:`~.swin_attention.speed_up`.
 
     With ``pad_small_map=True`` it is mmdet's Swin too, which cannot have another window in a stage.
 

@@ -16,8 +16,8 @@ class ViTFeatureMap(DINOVisionTransformer):
     the rule of pretraining; keep ``img_size`` that of its global crops.
 
     Args:
-        kwargs: Of :class:`DINOVisionTransformer`: ``arch``, ``patch_size``, ``drop_path_rate``,
-            ``frozen_stages`` (blocks, with the embedding) ...
+        kwargs: Of :class:`~.vision_transformer.DINOVisionTransformer`: ``arch``, ``patch_size``,
+            ``drop_path_rate``, ``frozen_stages`` (blocks, with the embedding) ...
     """
 
     def forward(self, images: Tensor) -> tuple[Tensor]:  # type: ignore[override]

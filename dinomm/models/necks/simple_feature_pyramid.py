@@ -21,6 +21,7 @@ class SimpleFeaturePyramid(BaseModule):
         in_channels: C of the map; a multiple of 4.
         out_channels: Of every level.
         num_outs: Levels, 5 at most.
+        start_level: The finest of them: 0 has a quarter of the map's stride, 1 half, 2 all of it.
 
     Raises:
         ValueError: A number makes no sense.
@@ -31,6 +32,7 @@ class SimpleFeaturePyramid(BaseModule):
         in_channels: int,
         out_channels: int = 256,
         num_outs: int = 5,
+        start_level: int = 0,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
@@ -39,8 +41,14 @@ class SimpleFeaturePyramid(BaseModule):
                 f'model.neck.in_channels is {in_channels}: expected the width of the backbone, a '
                 'multiple of 4'
             )
-        if not 1 <= num_outs <= 5:
-            raise ValueError(f'model.neck.num_outs is {num_outs}: expected 1 to 5')
+        if not 0 <= start_level <= 3:
+            raise ValueError(f'model.neck.start_level is {start_level}: expected 0 to 3')
+        end_level = start_level + num_outs
+        if not start_level < end_level <= 5:
+            raise ValueError(
+                f'model.neck.num_outs is {num_outs}: expected 1 to {5 - start_level}, as '
+                f'start_level is {start_level}'
+            )
         half, quarter = in_channels // 2, in_channels // 4
         scales = (
             (
@@ -55,7 +63,7 @@ class SimpleFeaturePyramid(BaseModule):
             (nn.ConvTranspose2d(in_channels, half, 2, stride=2), half),
             (nn.Identity(), in_channels),
             (nn.MaxPool2d(2, ceil_mode=True), in_channels),
-        )[:num_outs]
+        )[start_level:end_level]
         self.levels = nn.ModuleList(
             nn.Sequential(
                 scale,
@@ -66,7 +74,7 @@ class SimpleFeaturePyramid(BaseModule):
             )
             for scale, width in scales
         )
-        self.has_last = num_outs == 5
+        self.has_last = end_level == 5
 
     def forward(self, inputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Levels (N, out_channels, H_i, W_i) of a map (N, C, h, w), the finest first."""

@@ -42,8 +42,28 @@ def test_every_parameter_learns_and_a_tensor_is_taken_too():
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [(dict(in_channels=6), 'in_channels is 6'), (dict(in_channels=8, num_outs=6), 'num_outs is 6')],
+    [
+        (dict(in_channels=6), 'in_channels is 6'),
+        (dict(in_channels=8, num_outs=6), 'num_outs is 6'),
+        (dict(in_channels=8, num_outs=5, start_level=1), 'num_outs is 5: expected 1 to 4'),
+        (dict(in_channels=8, start_level=4), 'start_level is 4'),
+    ],
 )
 def test_wrong_numbers(options, message):
     with pytest.raises(ValueError, match=message):
         SimpleFeaturePyramid(**options)
+
+
+def test_a_coarser_pyramid_is_a_part_of_the_whole():
+    whole, part = SimpleFeaturePyramid(8, 6), SimpleFeaturePyramid(8, 6, num_outs=3, start_level=1)
+    part.levels.load_state_dict(
+        {
+            f'{int(name[0]) - 1}{name[1:]}': weight
+            for name, weight in whole.levels.state_dict().items()
+            if name[0] != '0'
+        }
+    )
+    features = torch.randn(1, 8, 4, 4)
+    for ours, theirs in zip(part(features), whole(features)[1:4], strict=True):
+        assert torch.equal(ours, theirs)
+    assert len(SimpleFeaturePyramid(8, 6, num_outs=2, start_level=3)(features)) == 2
