@@ -1,9 +1,10 @@
-"""EsViT's view task alone (L_V), 5,000 handwritten digits, a Swin of 0.5 M parameters.
+"""EsViT's view task alone (L_V), 5,000 handwritten digits, a Swin of 0.3 M parameters.
 
 Paper: Efficient Self-supervised Vision Transformers for Representation Learning, arXiv 2106.09785.
-Command: python tools/train.py configs/esvit/quickstart_swin-view.py
-Result: TODO
-Time: about TODO minutes on two cores.
+Command: python tools/prepare_data.py digits
+    python tools/train.py configs/esvit/quickstart_swin-view.py
+Result: k-NN top-1 63.7, 66.0 and 68.7 over three seeds; untrained 58.0 to 58.3.
+Time: 5 to 7 minutes on two busy cores.
 """
 
 _base_ = ['../dino/quickstart_digits.py']

