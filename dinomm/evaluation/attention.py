@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from mmpretrain.models.backbones import SwinTransformer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dinomm.models.backbones import DINOVisionTransformer, swin_attention
+from dinomm.models.library import backbones
 
 
 def attention_entropy(attention: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def last_attention(backbone: nn.Module, images: Tensor) -> Tensor:
     """
     if isinstance(backbone, DINOVisionTransformer):
         return backbone.last_attention(images)
-    if isinstance(backbone, SwinTransformer):
+    if isinstance(backbone, backbones.SwinTransformer):
         return swin_attention.last_attention(backbone, images)
     raise ValueError(
         f'model.backbone of type {type(backbone).__name__} gives no attention: expected '

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.dist import get_world_size
-from mmpretrain.models.backbones import TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from dinomm.datasets.file_names import is_image
 from dinomm.datasets.samplers import SampleKey
 from dinomm.datasets.transforms import BrokenImageError, LoadImage
+from dinomm.models.library import backbones
 from dinomm.models.preprocessor import ViewGroup
 from dinomm.models.tokens import Tokens
 from dinomm.progress import Countdown
@@ -161,9 +161,9 @@ def patch_stride(backbone: nn.Module) -> tuple[int, int]:
 
     (1, 1) for a backbone of maps, which takes every size.
     """
-    if isinstance(backbone, VisionTransformer):
+    if isinstance(backbone, backbones.VisionTransformer):
         return tuple(backbone.patch_embed.projection.stride)
-    if isinstance(backbone, TIMMBackbone):
+    if isinstance(backbone, backbones.TIMMBackbone):
         embedding = getattr(backbone.timm_model, 'patch_embed', None)
         side = getattr(embedding, 'patch_size', (1, 1))
         return (side, side) if isinstance(side, int) else tuple(side)

@@ -6,18 +6,19 @@ warnings where mmcv has no compiled operators.
 
 import importlib
 import sys
+from types import ModuleType
 
 
-def import_models() -> None:
-    """Registers mmpretrain's models; mmdet is left out unless it was imported before."""
+def import_backbones() -> ModuleType:
+    """mmpretrain's models are registered; mmdet is left out unless it was imported before."""
+    name = 'mmpretrain.models.backbones'
     if 'mmdet' in sys.modules:
-        importlib.import_module('mmpretrain.models')
-        return
+        return importlib.import_module(name)
     sys.modules['mmdet'] = None  # type: ignore[assignment]  # importing it is an ImportError
     try:
-        importlib.import_module('mmpretrain.models')
+        return importlib.import_module(name)
     finally:
         del sys.modules['mmdet']
 
 
-import_models()
+backbones = import_backbones()
