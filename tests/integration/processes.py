@@ -20,8 +20,8 @@ from yapf.yapflib import yapf_api
 from .tiny import ROOT
 
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['mmpretrain.models', 'matplotlib.pyplot', 'dinomm.models'])
-TIMEOUT = 120
+CONTEXT.set_forkserver_preload(['matplotlib.pyplot', 'dinomm.models'])
+TIMEOUT = 300
 
 
 @HOOKS.register_module(force=True)

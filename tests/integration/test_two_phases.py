@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from dinomm.engine import ContinueHook
 
 from . import tiny
+from .processes import run_on
 
 SECOND = """
 model = dict(heads=dict(region=dict(_base_.model.heads.view, type='RegionMatchingHead')))
@@ -186,3 +187,27 @@ def test_a_run_of_another_kind_is_not_resumed(second, data, tmp_path):
     )
     with pytest.raises(ValueError, match='start this phase without --resume'):
         second(load_from=tmp_path / 'both/epoch_1.pth', resume=True)
+
+
+def test_a_second_phase_on_two_processes_equals_one(data, first, tmp_path):
+    """Its new head and its backbone's wait, too; without drop path, which no two draw alike."""
+    config = tiny.write_config(tmp_path / 'second.py', data, SECOND)
+    options = {
+        **tiny.COMPARED,
+        'model.heads.region.teacher_temp': 0.2,
+        'model.backbone.drop_path_rate': 0.0,
+        'custom_hooks.1.freeze_backbone': 2,
+        'load_from': str(first / 'epoch_1.pth'),
+    }
+    tiny.train(config, tmp_path / 'one', options)
+    options['train_dataloader.batch_size'] = tiny.BATCH // 2
+    arguments = ['--work-dir', tmp_path / 'two', '--cfg-options', *tiny.as_arguments(options)]
+    ends = run_on(2, 'train.py', config, *arguments, cwd=tmp_path)
+    assert [end.status for end in ends] == [0, 0], ends[0].err
+    losses = [tiny.logged(tmp_path / name) for name in ('one', 'two')]
+    assert len(losses[0]) == 2 * EPOCH
+    assert tiny.relative_error(losses[1], losses[0]) < 1e-5
+    one, two = (
+        tiny.student_and_teacher(tiny.last_checkpoint(tmp_path / name)) for name in ('one', 'two')
+    )
+    tiny.assert_close(two, one)
