@@ -61,10 +61,11 @@ def write_report(
 def make_sections(materials: Materials) -> list[tuple[Section, bool]]:
     """All sections, and whether each was made."""
     run = materials.run
-    uniform = attempt(lambda: curves.uniform_losses(run.config['model'])) or {}
+    uniform = attempt(lambda: curves.uniform_outputs(run.config['model'])) or {}
+    at_uniform = {head: value.loss for head, value in uniform.items()}
     makers: list[tuple[str, str, Callable[[], Html]]] = [
         ('training', 'What was trained', lambda: training(materials)),
-        ('health', 'Health', lambda: verdicts(judge(run.scalars, uniform, run.done))),
+        ('health', 'Health', lambda: verdicts(judge(run.scalars, at_uniform, run.done))),
         ('curves', 'Curves', lambda: curves.losses(run.scalars, uniform)),
         ('knn', 'k-NN over time', lambda: curves.knn(run.scalars)),
         ('crops', 'Crops', lambda: pictures.crops(materials)),

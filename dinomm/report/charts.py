@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .html import Html, join, tag
 
 WIDTH, HEIGHT = 460, 280  # small, so that texts stay readable on a phone
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 44
 MAX_POINTS = 300
 COLORS = 4  # so many classes line-0, line-1 ... has the page's style
 
@@ -107,16 +107,24 @@ def axes(x: Scale, y: Scale, unit: str) -> list[Html]:
     for tick in y.ticks:
         at = f'{y.at(tick):.1f}'
         parts.append(tag('line', x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_='grid'))
-        text = tag('text', f'{tick:g}', x=LEFT - 8, y=at, class_='end', dy='0.35em')
+        text = tag('text', number_text(tick), x=LEFT - 8, y=at, class_='end', dy='0.35em')
         parts.append(text)
     for tick in x.ticks:
         place = {'x': f'{x.at(tick):.1f}', 'y': HEIGHT - BOTTOM + 18, 'class_': 'middle'}
-        parts.append(tag('text', f'{tick:g}', **place))
+        parts.append(tag('text', number_text(tick), **place))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(tag('text', 'iteration', x=middle, y=HEIGHT - 6, class_='middle'))
     turned = f'translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)'
     parts.append(tag('text', unit, transform=turned, class_='middle'))
     return parts
+
+
+def number_text(value: float) -> str:
+    """Short, without a row of zeros."""
+    if value and abs(value) < 0.01:
+        digits, _, exponent = f'{value:.2e}'.partition('e')
+        return f'{float(digits):g}e{int(exponent)}'
+    return f'{value:g}'
 
 
 def across(y: float, name: str, value: float) -> Html:

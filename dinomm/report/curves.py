@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from dinomm.evaluation.health import knn_series
 from dinomm.visualization.scalars import Series
@@ -12,24 +12,44 @@ from .charts import line_chart
 from .html import Html, join, table, tag
 
 
-def uniform_losses(model: Mapping[str, Any]) -> dict[str, float]:
-    """Loss of uniform outputs by head: ln K times its weight; of heads with prototypes alone."""
+class Uniform(NamedTuple):
+    """What a uniform output costs a head: its weight times ln K.
+
+    Attributes:
+        prototypes: K.
+        weight: Of the head's loss.
+    """
+
+    prototypes: int
+    weight: float
+
+    @property
+    def loss(self) -> float:
+        """Its value."""
+        return self.weight * math.log(self.prototypes)
+
+    @property
+    def formula(self) -> str:
+        """How it comes about."""
+        factor = '' if self.weight == 1 else f'{self.weight:g} '
+        return f'uniform: {factor}ln {self.prototypes:,}'
+
+
+def uniform_outputs(model: Mapping[str, Any]) -> dict[str, Uniform]:
+    """Of each head that has prototypes."""
     from dinomm.registry import MODELS
 
-    values = {}
+    found = {}
     for name, head in (model.get('heads') or {}).items():
         cls = MODELS.get(head['type'])
         parameters = inspect.signature(cls).parameters if cls else {}
-        if 'num_prototypes' not in parameters:
-            continue
-        settings = {
-            key: head.get(key, parameters[key].default) for key in ('num_prototypes', 'loss_weight')
-        }
-        values[name] = settings['loss_weight'] * math.log(settings['num_prototypes'])
-    return values
+        if 'num_prototypes' in parameters:
+            keys = ('num_prototypes', 'loss_weight')
+            found[name] = Uniform(*(head.get(key, parameters[key].default) for key in keys))
+    return found
 
 
-def losses(scalars: Mapping[str, Series], uniform: Mapping[str, float]) -> Html:
+def losses(scalars: Mapping[str, Series], uniform: Mapping[str, Uniform]) -> Html:
     """A chart of the sum, one of each head with its uniform value, one of the rate.
 
     Raises:
@@ -39,15 +59,19 @@ def losses(scalars: Mapping[str, Series], uniform: Mapping[str, float]) -> Html:
         raise ValueError(
             'no loss was logged yet: the first line comes after default_hooks.logger.interval steps'
         )
-    parts = {name: series for name, series in scalars.items() if name.startswith('loss_')}
+    heads = {
+        name.removeprefix('loss_'): series
+        for name, series in scalars.items()
+        if name.startswith('loss_')
+    }
     charts = []
-    if len(parts) != 1:
-        marks = {'uniform': sum(uniform.values())} if parts.keys() == _keys(uniform) else {}
+    if len(heads) != 1:
+        whole = sum(value.loss for value in uniform.values())
+        marks = {'uniform': whole} if heads and heads.keys() == uniform.keys() else {}
         charts.append(line_chart('Loss, the sum', {'loss': scalars['loss']}, 'loss', marks))
-    for name, series in parts.items():
-        head = name.removeprefix('loss_')
-        marks = {'uniform': uniform[head]} if head in uniform else {}
-        charts.append(line_chart(f'Loss of {head}', {name: series}, 'loss', marks))
+    for head, series in heads.items():
+        marks = {uniform[head].formula: uniform[head].loss} if head in uniform else {}
+        charts.append(line_chart(f'Loss of head {head}', {f'loss_{head}': series}, 'loss', marks))
     if 'lr' in scalars:
         charts.append(line_chart('Learning rate', {'lr': scalars['lr']}, 'rate'))
     note = (
@@ -87,7 +111,3 @@ def knn(scalars: Mapping[str, Series]) -> Html:
         tag('div', chart, class_='charts'),
         table(rows, ('', 'first', 'best', 'last')),
     )
-
-
-def _keys(uniform: Mapping[str, float]) -> set[str]:
-    return {f'loss_{head}' for head in uniform}

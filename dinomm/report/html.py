@@ -35,7 +35,10 @@ def join(*children: Any, by: str = '') -> Html:
 
 
 def table(rows: list[tuple[Any, ...]], heading: tuple[str, ...] = ()) -> Html:
-    """A table in a frame that scrolls sideways; the first cell of a row is its heading."""
+    """A table in a frame that scrolls sideways; the first cell of a row is its heading.
+
+    Rows of two cells stand one below the other on a phone.
+    """
     head = tag('thead', tag('tr', *(tag('th', text, scope='col') for text in heading)))
     body = [
         tag('tr', tag('th', first, scope='row'), *(tag('td', cell) for cell in rest))
@@ -44,7 +47,7 @@ def table(rows: list[tuple[Any, ...]], heading: tuple[str, ...] = ()) -> Html:
     return tag(
         'div',
         tag('table', head if heading else None, tag('tbody', *body)),
-        class_='table',
+        class_='table' if heading else 'table pairs',
         tabindex=0,
         role='group',
         aria_label='Table',

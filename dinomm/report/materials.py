@@ -14,9 +14,10 @@ from PIL import Image
 from dinomm import launch
 from dinomm.data_paths import require_root
 
+from .summary import run_views
 from .work_dir import Run
 
-GALLERY = 300
+GALLERY = 200
 """Images among which neighbours are looked for."""
 DATASET_KEYS = ('type', 'root', 'data_root', 'part', 'val_fraction', 'max_bad_images')
 
@@ -48,6 +49,17 @@ class Materials(ExitStack):
         if self.data is not None:
             launch.set_data(config, self.data)
         require_root(dataset_config(config, 'train').get('root', ''), 'its data set', 'give --data')
+        return config
+
+    @cached_property
+    def viewed_config(self) -> Config:
+        """The run's, with a view for evaluation where it has no validation that states one."""
+        config = Config(self.run.config)
+        if config.get('val_dataloader') is None:
+            size = max((view.get('size', 224) for view in run_views(config)), default=224)
+            view = {'type': 'CenterView', 'short_side': size, 'size': size}
+            pipeline = [{'type': 'LoadImage'}, view, {'type': 'PackViews'}]
+            config.val_dataloader = {'batch_size': 1, 'dataset': {'pipeline': pipeline}}
         return config
 
     @cached_property
@@ -98,14 +110,27 @@ class Materials(ExitStack):
     @cached_property
     def paths(self) -> list[str]:
         """Files of the images to look at, of validation where there is one."""
-        validated = self.data_config.get('val_dataloader') is not None
-        return self._files(decoded(self.data_config, 'val' if validated else 'train'), self.number)
+        return self._files(decoded(self.data_config, self._shown), self.number)
 
     @cached_property
     def gallery(self) -> list[str]:
         """Files of training images among which neighbours are looked for."""
         shown = set(self.paths)
         return [p for p in self._files(self.decoded_images, GALLERY) if p not in shown]
+
+    @property
+    def _shown(self) -> str:
+        return 'train' if self.data_config.get('val_dataloader') is None else 'val'
+
+    def same_class(self, query: str, other: str) -> bool | None:
+        """Whether two of these files lie in folders of one class; None without such folders."""
+        if not self._shown == 'val' or self.data_config.val_dataloader.dataset.get('labels') is None:
+            return None
+        classes = [
+            class_folder(path, dataset_config(self.data_config, part).get('root', ''))
+            for path, part in ((query, 'val'), (other, 'train'))
+        ]
+        return None if None in classes else classes[0] == classes[1]
 
     def _files(self, dataset: Any, number: int) -> list[str]:
         """Readable files, evenly over a data set; of shards as temporary ones."""
@@ -147,6 +172,14 @@ def decoded(config: Config, part: str) -> Any:
     given = dataset_config(config, part)
     kept = {key: given[key] for key in DATASET_KEYS if key in given}
     return DATASETS.build({**kept, 'pipeline': [{'type': 'LoadImage'}]})
+
+
+def class_folder(path: str, root: str) -> str | None:
+    """The folder on a root's first level that a file lies in."""
+    if not Path(path).is_relative_to(root):
+        return None
+    inside = Path(path).relative_to(root).parts
+    return inside[0] if len(inside) > 1 else None
 
 
 def spread(count: int, number: int) -> list[int]:

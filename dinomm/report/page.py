@@ -8,6 +8,7 @@ from .style import STYLE
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """No script runs and nothing is fetched, whatever stands in the page."""
 
+
 class Section(NamedTuple):
     """A part of the report.
 

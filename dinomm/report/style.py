@@ -61,7 +61,7 @@ figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
   padding: 0 0 0 3rem; font-size: .88rem; }
 .key { display: inline-block; width: 1.1rem; height: .22rem; margin-right: .4rem;
   vertical-align: middle; background: var(--series); border-radius: 2px; }
-.picture { margin-bottom: 1rem; }
+.picture { margin-bottom: 1rem; max-width: 62rem; }
 .picture img { display: block; max-width: 100%; height: auto; background: #ffffff;
   border: 1px solid var(--line); border-radius: 6px; }
 .picture figcaption { font-weight: 400; color: var(--faint); max-width: 46rem; margin: .4rem 0 0; }
@@ -69,6 +69,8 @@ figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 @media (max-width: 40rem) {
   .page { padding: 1.1rem 1rem 3rem; } h1 { font-size: 1.4rem; }
+  .pairs table { min-width: 0; } .pairs th, .pairs td { display: block; width: auto; padding: 0; }
+  .pairs th { border: 0; padding-top: .5rem; } .pairs td { padding-bottom: .5rem; }
   .verdicts li { grid-template-columns: 1fr; } .legend { padding-left: 0; }
 }
 @media print { nav { display: none; } section { break-inside: avoid; } }

@@ -61,7 +61,7 @@ def overview(run: Run, parameters: Mapping[str, int], images: int | None) -> Htm
 def in_words(run: Run, parameters: Mapping[str, int]) -> str:
     """One or two plain sentences."""
     model = run.config.get('model', {})
-    size = f' of {millions(parameters["backbone"])} parameters' if parameters else ''
+    size = f' of {counted(parameters["backbone"])} parameters' if parameters else ''
     if not is_self_distillation(run):
         return f'This run trained a {of_class(model)}, which is no self-distillation.'
     by = ' and '.join(
@@ -78,16 +78,16 @@ def in_words(run: Run, parameters: Mapping[str, int]) -> str:
 
 def network(model: Mapping[str, Any], parameters: Mapping[str, int]) -> str:
     """The backbone's type, shape and size."""
-    size = f', {millions(parameters["backbone"])} parameters' if parameters else ''
+    size = f', {counted(parameters["backbone"])} parameters' if parameters else ''
     return described(model.get('backbone', {})) + size
 
 
 def objectives(model: Mapping[str, Any], parameters: Mapping[str, int]) -> Iterator[Row]:
     """A row for each head."""
     for name, head in (model.get('heads') or {}).items():
-        size = f', {millions(parameters[name])} parameters' if name in parameters else ''
+        size = f', {counted(parameters[name])} parameters' if name in parameters else ''
         objective = OBJECTIVES.get(of_class(head), of_class(head))
-        yield f'Head {name}', f'{objective}: {described(head)}{size}'
+        yield f'Head {name}', f'{objective}; {described(head)}{size}'
 
 
 def teacher(config: Mapping[str, Any]) -> str | None:
@@ -252,22 +252,25 @@ def described(config: Any) -> str:
     if not isinstance(config, Mapping) or not config:
         return ''
     rest = listed(config)
-    return f'{of_class(config)} ({rest})' if rest else of_class(config)
+    return f'{of_class(config)}: {rest}' if rest else of_class(config)
 
 
 def listed(config: Mapping[str, Any]) -> str:
     """Keys and values in a line, nested ones in brackets."""
-    return ', '.join(f'{k} = {_text(v)}' for k, v in config.items() if k not in FLAGS)
+    return ', '.join(f'{k} {_text(v)}' for k, v in config.items() if k not in FLAGS)
 
 
-def millions(number: int) -> str:
+def counted(number: int) -> str:
     """A number of parameters."""
-    return f'{number / 1e6:.3g} million' if number >= 1e5 else f'{number:,}'
+    if number < 1e6:
+        return f'{number:,}'
+    return f'{number / 1e6:.3g} million'
 
 
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return described(value) if 'type' in value else f'[{listed(value)}]'
+        inside = [str(of_class(value))] if 'type' in value else []
+        return f'({", ".join(filter(None, [*inside, listed(value)]))})'
     if isinstance(value, list | tuple):
         return '[' + ', '.join(map(_text, value)) + ']'
     return str(value)
