@@ -18,6 +18,7 @@ from . import evaluate
 
 PICTURES: tuple[str, ...] = (
     'attention',
+    'pca',
     'correspondence',
 )
 """Modules of :mod:`dinomm.commands.pictures`, with hyphens for underscores."""
