@@ -18,7 +18,9 @@ PICTURES: tuple[str, ...] = (
     'attention',
     'pca',
     'correspondence',
+    'crops',
     'neighbours',
+    'schedules',
     'embedding',
 )
 """Modules of :mod:`dinomm.commands.pictures`, with hyphens for underscores."""
