@@ -12,13 +12,16 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from dinomm import launch
-
 from . import evaluate
 
 PICTURES: tuple[str, ...] = (
     'attention',
+    'pca',
     'correspondence',
+    'crops',
+    'neighbours',
+    'schedules',
+    'embedding',
 )
 """Modules of :mod:`dinomm.commands.pictures`, with hyphens for underscores."""
 
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     """Draws."""
     if Path(args.out).suffix.lower() != args.ending:
         raise ValueError(f'--out {args.out}: expected a file that ends in {args.ending}')
-    config = launch.read_config(args.config, args.cfg_options)
+    config = evaluate.read_config(args)
     if 'checkpoint' in args:
         evaluate.require_checkpoint(args.checkpoint)
     args.picture.draw(config, args)
@@ -116,3 +119,50 @@ def whole_pictures(config: Config, args: argparse.Namespace) -> tuple[Any, list[
     size = args.size or usual_size(config, network.backbone)
     pictures = [look_at(path, network.backbone, size) for path in paths]
     return network, pictures, [Path(path).name for path in paths]
+
+
+def add_extraction(parser: Any) -> None:
+    """How the features of a folder are computed."""
+    from .labelled_features import add_cache_options
+
+    parser.add_argument(
+        '--limit', type=int, metavar='N', help='images of the folder, evenly spread over all'
+    )
+    parser.add_argument('--batch-size', type=int, help="images at once (the config's)")
+    parser.add_argument('--workers', type=int, help="processes that decode (the config's)")
+    add_cache_options(parser)
+
+
+def extraction(config: Config, args: argparse.Namespace) -> Any:
+    """How features are computed, as config and command line say."""
+    from .labelled_features import extraction
+
+    return extraction(config, args)
+
+
+class StoredPictures:
+    """Pictures of a data set by their paths, also out of shards.
+
+    Args:
+        images: An ``ImageFiles``; its pipeline is not run.
+    """
+
+    def __init__(self, images: Any) -> None:
+        self.images = images
+        self.places = {images.image_path(i): i for i in range(len(images))}
+
+    def picture(self, path: str) -> Any:
+        """(H, W, 3) uint8."""
+        from dinomm.datasets.transforms import LoadImage
+
+        place = self.places[path]
+        results = {'img_path': path}
+        content = self.images.storage.content(place, self.images.paths[place])
+        if content is not None:
+            results['img_bytes'] = content
+        return LoadImage().transform(results)['img']
+
+    @staticmethod
+    def name(path: str) -> str:
+        """The last folder and the file's name."""
+        return '/'.join(Path(path).parts[-2:])

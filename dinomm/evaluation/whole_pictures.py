@@ -9,7 +9,6 @@ from mmpretrain.models.backbones import TIMMBackbone
 from torch import Tensor, nn
 
 from dinomm.datasets.transforms.geometry import resized_crop
-from dinomm.models.tokens import Tokens
 
 from .images import encode_whole_patches, normalised, patch_stride, read_picture
 from .network import FrozenNetwork, view_size
@@ -58,20 +57,11 @@ def to_images(network: FrozenNetwork, picture: np.ndarray) -> Tensor:
     return normalised(network, torch.from_numpy(picture).permute(2, 0, 1)[None])
 
 
-def tokens_of(network: FrozenNetwork, picture: np.ndarray) -> Tokens:
-    """Tokens of one picture.
-
-    Raises:
-        ValueError: The backbone gives no regions.
-    """
-    with torch.no_grad():
-        tokens = encode_whole_patches(network, to_images(network, picture))
-    if tokens.region.shape[1] != tokens.grid[0] * tokens.grid[1]:
-        raise ValueError(
-            f'model.backbone of type {type(network.backbone).__name__} gives no regions: choose '
-            'one whose output is a map or patch tokens'
-        )
-    return tokens
+@torch.no_grad()
+def region_map(network: FrozenNetwork, picture: np.ndarray) -> np.ndarray:
+    """The region features of one picture, (h, w, C) float32."""
+    tokens = encode_whole_patches(network, to_images(network, picture))
+    return tokens.region[0].unflatten(0, tokens.grid).cpu().numpy()
 
 
 def _has_one_size(backbone: nn.Module) -> bool:
