@@ -86,7 +86,7 @@ def judge_loss(head: str, loss: Series, uniform: float, done: float = 1.0) -> Ve
             'unknown',
             subject,
             f'The loss is that of a uniform output ({values}), as is normal so early: look again '
-            f'after a tenth of the run.',
+            'after a tenth of the run.',
         )
     if now > (1 - NEAR_UNIFORM) * uniform:
         return Verdict(
@@ -142,8 +142,8 @@ def judge_knn(scalars: Mapping[str, Series]) -> Verdict:
         return Verdict(
             'unknown',
             subject,
-            'No k-NN was measured: give class folders, or labels in val_cfg and val_dataloader, '
-            'for the one number that tells learning from not.',
+            'No k-NN was measured: wait for the first validation (train_cfg.val_interval); without '
+            'one give class folders, or labels in val_cfg and val_dataloader.',
         )
     k, series = list(by_k.items())[-1]
     values = [series[iteration] for iteration in sorted(series)]

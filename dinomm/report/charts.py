@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .html import Html, join, tag
 
 WIDTH, HEIGHT = 460, 280  # small, so that texts stay readable on a phone
-LEFT, RIGHT, TOP, BOTTOM = 64, 14, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 60, 14, 32, 44
 MAX_POINTS = 300
 COLORS = 4  # so many classes line-0, line-1 ... has the page's style
 
@@ -114,8 +114,7 @@ def axes(x: Scale, y: Scale, unit: str) -> list[Html]:
         parts.append(tag('text', number_text(tick), **place))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(tag('text', 'iteration', x=middle, y=HEIGHT - 6, class_='middle'))
-    turned = f'translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)'
-    parts.append(tag('text', unit, transform=turned, class_='middle'))
+    parts.append(tag('text', unit, x=LEFT - 8, y=14, class_='end'))
     return parts
 
 

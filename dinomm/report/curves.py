@@ -94,12 +94,12 @@ def knn(scalars: Mapping[str, Series]) -> Html:
         raise ValueError(
             'no k-NN accuracy was logged: the run has no validation, or has not come to its first'
         )
-    chart = line_chart('Top-1 accuracy of the teacher', by_k, 'top-1, %', points=True)
+    chart = line_chart('Top-1 accuracy of the teacher', by_k, '%', points=True)
     rows = []
     for name, series in by_k.items():
         best = max(series, key=lambda i: series[i])
         first, last = min(series), max(series)
-        cells = [f'{series[i]:.1f} % (iteration {i:,})' for i in (first, best, last)]
+        cells = [f'{series[i]:.1f} % at {i:,}' for i in (first, best, last)]
         rows.append((name, *cells))
     return join(
         tag(
@@ -109,5 +109,5 @@ def knn(scalars: Mapping[str, Series]) -> Html:
             class_='faint',
         ),
         tag('div', chart, class_='charts'),
-        table(rows, ('', 'first', 'best', 'last')),
+        table(rows, ('at iteration', 'first', 'best', 'last')),
     )

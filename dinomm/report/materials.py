@@ -48,7 +48,10 @@ class Materials(ExitStack):
         config = Config(self.run.config)
         if self.data is not None:
             launch.set_data(config, self.data)
-        require_root(dataset_config(config, 'train').get('root', ''), 'its data set', 'give --data')
+        root = dataset_config(config, 'train').get('root')
+        if root is None:
+            raise ValueError('the data set of the run is no folder, list or shards of images')
+        require_root(root, 'the root of the training images', 'give by --data')
         return config
 
     @cached_property
@@ -97,14 +100,7 @@ class Materials(ExitStack):
 
     @cached_property
     def training_images(self) -> Any:
-        """The data set that is trained on, with its views."""
-        from dinomm.registry import DATASETS
-
-        return DATASETS.build(dataset_config(self.data_config, 'train'))
-
-    @cached_property
-    def decoded_images(self) -> Any:
-        """The same images, whole."""
+        """The data set that is trained on, its images whole."""
         return decoded(self.data_config, 'train')
 
     @cached_property
@@ -116,7 +112,7 @@ class Materials(ExitStack):
     def gallery(self) -> list[str]:
         """Files of training images among which neighbours are looked for."""
         shown = set(self.paths)
-        return [p for p in self._files(self.decoded_images, GALLERY) if p not in shown]
+        return [p for p in self._files(self.training_images, GALLERY) if p not in shown]
 
     @property
     def _shown(self) -> str:
@@ -124,7 +120,8 @@ class Materials(ExitStack):
 
     def same_class(self, query: str, other: str) -> bool | None:
         """Whether two of these files lie in folders of one class; None without such folders."""
-        if not self._shown == 'val' or self.data_config.val_dataloader.dataset.get('labels') is None:
+        shown = dataset_config(self.data_config, self._shown)
+        if self._shown != 'val' or shown.get('labels') is None:
             return None
         classes = [
             class_folder(path, dataset_config(self.data_config, part).get('root', ''))

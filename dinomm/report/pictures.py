@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .html import Html, join, tag
-from .materials import Materials, spread
+from .materials import Materials
 
 MAX_WIDTH = 1400
 """Of a picture in the page, pixels."""
@@ -55,20 +55,12 @@ def data_uri(png: bytes) -> tuple[str, tuple[int, int]]:
 def crops(materials: Materials) -> Html:
     """Photographs with the boxes of their views, as training cuts them."""
     from dinomm.visualization.crops import crop_sheet
+    from dinomm.visualization.training_views import views_of_training_images
 
-    dataset = materials.training_images
-    indices = spread(len(dataset), materials.number)
-    photographs, views, boxes, flips = [], [], [], []
-    for index in indices:
-        sample = dataset[index]
-        meta = sample['data_samples']
-        photographs.append(materials.decoded_images[index]['img'])
-        views.append([view.permute(1, 2, 0).numpy() for view in sample['inputs']])
-        boxes.append([tuple(map(int, box)) for box in meta.boxes])
-        flips.append([bool(flip) for flip in meta.flips])
+    views = views_of_training_images(materials.data_config, materials.number)
     return figure(
-        lambda path: crop_sheet(photographs, views, boxes, flips, path),
-        f'{len(indices)} training images with the boxes of their views, beside the views',
+        lambda path: crop_sheet(*views, path),
+        f'{len(views.images)} training images with the boxes of their views, beside the views',
         'Training images and the views cut from them, as the network gets them: global ones in '
         'orange, local ones in blue. Views of an image that have nothing in common teach nothing.',
     )
@@ -164,7 +156,8 @@ def correspondence_of(materials: Materials, image: str) -> Html:
     from dinomm.visualization.correspondence import correspondence_sheet, to_tensor, two_views
 
     views = two_views(image, None, view_size(materials.viewed_config), seed=0)
-    pairs = best_pairs(materials.network, *map(to_tensor, views))
+    first, second = map(to_tensor, views)
+    pairs = best_pairs(materials.network, first, second)
     return figure(
         lambda path: correspondence_sheet(views, pairs, path),
         f'{name(image)} and a view cut from it, lines between regions of similar features',

@@ -18,9 +18,12 @@ def read_plain_config(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        statements = ast.parse(path.read_text(encoding='utf-8')).body
-    except (SyntaxError, ValueError, RecursionError) as error:
+        return _assignments(ast.parse(path.read_text(encoding='utf-8')).body, path)
+    except (SyntaxError, TypeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f'config {path} cannot be read: {error}') from None
+
+
+def _assignments(statements: list[ast.stmt], path: Path) -> dict[str, Any]:
     config = {}
     for statement in statements:
         match statement:
@@ -57,8 +60,8 @@ def _value(node: ast.expr, path: Path) -> Any:
             }
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=keywords):
             return {k.arg: _value(k.value, path) for k in keywords if k.arg is not None}
-        case ast.Call(func=ast.Name(id='dict'), args=[mapping], keywords=[]):
-            return dict(_value(mapping, path))
+        case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict() as mapping], keywords=[]):
+            return _value(mapping, path)
     raise _unexpected(node, path)
 
 

@@ -45,7 +45,7 @@ details pre { margin-top: .6rem; }
 .good { --state: var(--good); } .watch { --state: var(--watch); } .bad { --state: var(--bad); }
 .unknown { --state: var(--unknown); }
 .charts { display: grid; gap: 1.2rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
 .chart { max-width: 38rem; }
 .chart svg { display: block; width: 100%; height: auto; }
