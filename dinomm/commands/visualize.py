@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from . import evaluate
+from . import evaluate, labelled_features
 
 PICTURES: tuple[str, ...] = (
     'attention',
@@ -20,6 +20,7 @@ PICTURES: tuple[str, ...] = (
     'correspondence',
     'crops',
     'neighbours',
+    'prototypes',
     'schedules',
     'embedding',
 )
@@ -121,23 +122,22 @@ def whole_pictures(config: Config, args: argparse.Namespace) -> tuple[Any, list[
     return network, pictures, [Path(path).name for path in paths]
 
 
-def add_extraction(parser: Any) -> None:
-    """How the features of a folder are computed."""
-    from .labelled_features import add_cache_options
-
+def add_extraction(parser: Any, cache: bool = True) -> None:
+    """How the features of a folder are computed, and whether they may be kept."""
     parser.add_argument(
         '--limit', type=int, metavar='N', help='images of the folder, evenly spread over all'
     )
     parser.add_argument('--batch-size', type=int, help="images at once (the config's)")
     parser.add_argument('--workers', type=int, help="processes that decode (the config's)")
-    add_cache_options(parser)
+    if cache:
+        labelled_features.add_cache_options(parser)
+    else:
+        parser.set_defaults(cache=None, no_cache=True)
 
 
 def extraction(config: Config, args: argparse.Namespace) -> Any:
     """How features are computed, as config and command line say."""
-    from .labelled_features import extraction
-
-    return extraction(config, args)
+    return labelled_features.extraction(config, args)
 
 
 class StoredPictures:
