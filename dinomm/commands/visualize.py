@@ -14,8 +14,9 @@ from mmengine.config import Config, DictAction
 
 from . import evaluate, labelled_features
 
-PICTURES: tuple[str, ...] = (
+PICTURES = (
     'attention',
+    'attention-video',
     'pca',
     'correspondence',
     'crops',
@@ -79,6 +80,17 @@ def add_size(parser: Any) -> None:
     """How large the network sees a picture."""
     parser.add_argument(
         '--size', type=int, help='longest side in pixels (twice the evaluated view)'
+    )
+
+
+def add_query(parser: Any) -> None:
+    """Where attention is looked at from."""
+    parser.add_argument(
+        '--query',
+        type=float,
+        nargs=2,
+        metavar=('X', 'Y'),
+        help='look from this point, as shares of width and height: 0 0 is the upper left',
     )
 
 
