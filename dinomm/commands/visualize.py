@@ -12,14 +12,16 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from . import evaluate
+from . import evaluate, labelled_features
 
-PICTURES: tuple[str, ...] = (
+PICTURES = (
     'attention',
+    'attention-video',
     'pca',
     'correspondence',
     'crops',
     'neighbours',
+    'prototypes',
     'schedules',
     'embedding',
 )
@@ -81,6 +83,17 @@ def add_size(parser: Any) -> None:
     )
 
 
+def add_query(parser: Any) -> None:
+    """Where attention is looked at from."""
+    parser.add_argument(
+        '--query',
+        type=float,
+        nargs=2,
+        metavar=('X', 'Y'),
+        help='look from this point, as shares of width and height: 0 0 is the upper left',
+    )
+
+
 def image_paths(words: list[str]) -> list[str]:
     """The images that a command line names, those of a folder sorted.
 
@@ -121,23 +134,22 @@ def whole_pictures(config: Config, args: argparse.Namespace) -> tuple[Any, list[
     return network, pictures, [Path(path).name for path in paths]
 
 
-def add_extraction(parser: Any) -> None:
-    """How the features of a folder are computed."""
-    from .labelled_features import add_cache_options
-
+def add_extraction(parser: Any, cache: bool = True) -> None:
+    """How the features of a folder are computed, and whether they may be kept."""
     parser.add_argument(
         '--limit', type=int, metavar='N', help='images of the folder, evenly spread over all'
     )
     parser.add_argument('--batch-size', type=int, help="images at once (the config's)")
     parser.add_argument('--workers', type=int, help="processes that decode (the config's)")
-    add_cache_options(parser)
+    if cache:
+        labelled_features.add_cache_options(parser)
+    else:
+        parser.set_defaults(cache=None, no_cache=True)
 
 
 def extraction(config: Config, args: argparse.Namespace) -> Any:
     """How features are computed, as config and command line say."""
-    from .labelled_features import extraction
-
-    return extraction(config, args)
+    return labelled_features.extraction(config, args)
 
 
 class StoredPictures:

@@ -13,6 +13,7 @@ from .files import replaced_when_whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
 def schedule_curves(schedules: ScheduleValues, out_path: str | Path) -> None:
     """Draws one PNG: a panel for each schedule over the epochs; temperatures share one.
 
@@ -43,8 +44,9 @@ def schedule_curves(schedules: ScheduleValues, out_path: str | Path) -> None:
 def _draw_panel(
     axes: 'Axes', title: str, curves: dict[str, np.ndarray], schedules: ScheduleValues
 ) -> None:
-    for (name, values), color in zip(curves.items(), COLORS, strict=False):
-        axes.plot(schedules.epoch, values, color=color, label=name)
+    for i, (name, values) in enumerate(curves.items()):  # equal ones show through the dashes
+        color, style = COLORS[i % len(COLORS)], (0, (4, 4)) if i else '-'
+        axes.plot(schedules.epoch, values, color=color, linestyle=style, label=name)
     everything = np.concatenate(list(curves.values()))
     low, high = everything.min(), everything.max()
     axes.set(title=_title(title, low, high, everything), xlabel='epoch', xlim=(0, None))
@@ -53,7 +55,8 @@ def _draw_panel(
     if len(curves) > 1:
         axes.legend(title='head')
     if title == 'learning rate' and schedules.frozen_epochs:
-        axes.axvspan(0, schedules.frozen_epochs, color='#EEEEEE', label='last layer frozen')
+        frozen = f'last layer frozen, epochs: {schedules.frozen_epochs}'
+        axes.axvspan(0, schedules.frozen_epochs, color='#CCCCCC', label=frozen)
         axes.legend(loc='best')
 
 

@@ -18,6 +18,7 @@ MARGIN = 24
 GAP = 8
 FRAME = 4
 HEADING_SIZE = 20
+TITLE_SIZE = 16
 CAPTION_SIZE = 14
 
 Color = tuple[int, int, int]
@@ -40,13 +41,16 @@ class Tile(NamedTuple):
 Row = Sequence[Tile | None]
 
 
-def draw_sheet(heading: str, rows: Sequence[Row], out_path: str | Path) -> None:
+def draw_sheet(
+    heading: str, rows: Sequence[Row], out_path: str | Path, titles: Sequence[str] = ()
+) -> None:
     """Draws one PNG: rows of tiles in columns; None leaves a place empty.
 
     Args:
         heading: A line above; broken where it is wider than the sheet.
         rows: Each a sequence of tiles.
         out_path: PNG file to write.
+        titles: A line above each row, if any.
 
     Raises:
         ValueError: There is no tile, or a picture is no uint8 RGB.
@@ -66,15 +70,20 @@ def draw_sheet(heading: str, rows: Sequence[Row], out_path: str | Path) -> None:
     width = max(width, 2 * MARGIN + 2 * side)
     lines = break_lines(heading, font, width - 2 * MARGIN)
     top = MARGIN + len(lines) * (HEADING_SIZE + GAP) + GAP
-    height = top + sum(heights) + GAP * (len(rows) - 1) + MARGIN
+    title_height = TITLE_SIZE + GAP if titles else 0
+    height = top + sum(heights) + (GAP + title_height) * len(rows) - GAP + MARGIN
     sheet = Image.new('RGB', (width, height), PAPER)
-    ImageDraw.Draw(sheet).multiline_text((MARGIN, MARGIN), '\n'.join(lines), INK, font, spacing=GAP)
-    for row, row_height in zip(drawn, heights, strict=True):
+    draw = ImageDraw.Draw(sheet)
+    draw.multiline_text((MARGIN, MARGIN), '\n'.join(lines), INK, font, spacing=GAP)
+    for i, (row, row_height) in enumerate(zip(drawn, heights, strict=True)):
+        if titles:
+            draw.text((MARGIN, top), titles[i], INK, ImageFont.load_default(TITLE_SIZE))
+            top += title_height
         left = MARGIN
-        for i, tile in enumerate(row):
+        for tile, column in zip(row, widths, strict=False):
             if tile:
                 sheet.paste(tile, (left, top))
-            left += widths[i] + GAP
+            left += column + GAP
         top += row_height + GAP
     save_png(sheet, out_path)
 

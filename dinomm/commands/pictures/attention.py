@@ -16,18 +16,7 @@ def add_options(parser: Any) -> None:
     common.add_network(parser)
     common.add_images(parser)
     common.add_size(parser)
-    add_attention_options(parser)
-
-
-def add_attention_options(parser: Any) -> None:
-    """What a film takes as well."""
-    parser.add_argument(
-        '--query',
-        type=float,
-        nargs=2,
-        metavar=('X', 'Y'),
-        help='look from this point, as shares of width and height: 0 0 is the upper left',
-    )
+    common.add_query(parser)
     parser.add_argument(
         '--mass', type=float, default=0.6, help='of attention in a mask (%(default)s)'
     )
