@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from dinomm.evaluation.health import Verdict, judge
 from dinomm.visualization.files import replaced_when_whole
 
-from . import curves, pictures, summary
+from . import summary
 from .html import Html, join, tag
-from .materials import Materials
 from .page import Section, missing, page
 from .work_dir import read_run
+
+if TYPE_CHECKING:
+    from dinomm.evaluation.health import Verdict
+
+    from .materials import Materials
 
 IMAGES = 4
 WORDS = {'good': 'Good', 'watch': 'Watch', 'bad': 'Bad', 'unknown': 'Cannot say'}
@@ -50,6 +53,8 @@ def write_report(
     path = Path(out).expanduser() if out is not None else run.folder / 'report.html'
     if path.is_dir():
         raise ValueError(f'--out {path} is a folder: expected a file to write')
+    from .materials import Materials
+
     with Materials(run, data, images) as materials:
         sections = make_sections(materials)
         lead = introduction(materials, now or datetime.now())
@@ -58,8 +63,12 @@ def write_report(
     return path, [section.title for section, made in sections if not made]
 
 
-def make_sections(materials: Materials) -> list[tuple[Section, bool]]:
+def make_sections(materials: 'Materials') -> list[tuple[Section, bool]]:
     """All sections, and whether each was made."""
+    from dinomm.evaluation.health import judge
+
+    from . import curves, pictures
+
     run = materials.run
     uniform = attempt(lambda: curves.uniform_outputs(run.config['model'])) or {}
     at_uniform = {head: value.loss for head, value in uniform.items()}
@@ -103,7 +112,7 @@ def sentence(error: Exception) -> str:
     return text.rstrip('.') + '.' if known else f'{type(error).__name__}: {text}'
 
 
-def introduction(materials: Materials, now: datetime) -> Html:
+def introduction(materials: 'Materials', now: datetime) -> Html:
     """How far the run is, which weights are shown, and when this was written."""
     run = materials.run
     checkpoint = attempt(lambda: materials.checkpoint.name)
@@ -114,7 +123,7 @@ def introduction(materials: Materials, now: datetime) -> Html:
     )
 
 
-def training(materials: Materials) -> Html:
+def training(materials: 'Materials') -> Html:
     """What was trained, and the whole config folded."""
     run = materials.run
     model = attempt(lambda: materials.model)
@@ -129,7 +138,7 @@ def training(materials: Materials) -> Html:
     return join(summary.overview(run, parameters, images), whole)
 
 
-def verdicts(found: list[Verdict]) -> Html:
+def verdicts(found: list['Verdict']) -> Html:
     """A list, a word and a sentence each."""
     items = [
         tag(

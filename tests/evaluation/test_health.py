@@ -50,7 +50,7 @@ def test_a_healthy_run():
     ],
 )
 def test_collapse(end, state, words):
-    loss = falling(UNIFORM, UNIFORM / 2, 40) | {i: end for i in range(410, 501, 10)}
+    loss = falling(UNIFORM, UNIFORM / 2, 40) | dict.fromkeys(range(410, 501, 10), end)
     if not math.isfinite(end):
         loss = falling(UNIFORM, 3) | {500: end}
     verdict = health.judge_loss('view', loss, UNIFORM)

@@ -67,6 +67,14 @@ def step(iteration: int, **values) -> dict:
     return {'loss': 2.0, 'lr': 0.1, **times, **values, 'iter': iteration, 'step': iteration}
 
 
+def progress_line(iteration: int) -> str:
+    """Of the log, a second an iteration."""
+    epoch, within = divmod(iteration - 1, 10)
+    minutes, seconds = divmod(iteration, 60)
+    time = f'2026/01/02 03:{5 + minutes:02}:{seconds:02}'
+    return f'{time} - mmengine - INFO - Epoch(train)  [{epoch + 1}][{within + 1:2}/10]  loss\n'
+
+
 def write_session(
     work_dir: Path, name: str, lines: list[dict], config: dict | None = None, log: str = ''
 ) -> Path:
@@ -78,11 +86,6 @@ def write_session(
     if lines:
         text = '\n'.join(json.dumps(line) for line in lines)
         (folder / 'scalars.json').write_text(text + '\n')
-    progress = ''.join(
-        f'2026/01/02 03:{5 + line["iter"] // 60:02}:{line["iter"] % 60:02} - mmengine - INFO - '
-        f'Epoch(train)  [{(line["iter"] - 1) // 10 + 1}][{(line["iter"] - 1) % 10 + 1:2}/10]  loss\n'
-        for line in lines
-        if 'iter' in line
-    )
+    progress = ''.join(progress_line(line['iter']) for line in lines if 'iter' in line)
     (work_dir / name / f'{name}.log').write_text(log or LOG + progress)
     return work_dir

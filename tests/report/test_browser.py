@@ -15,10 +15,19 @@ from tests.report.test_build import EVIL, NOW, SECTIONS, trained, write_report  
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 OPTIONS = (
-    '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync '
-    '--disable-background-networking --disable-component-update --allow-file-access-from-files '
-    '--enable-logging=stderr --v=0 --virtual-time-budget=5000 --dump-dom'
-).split()
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-sync',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--allow-file-access-from-files',
+    '--enable-logging=stderr',
+    '--virtual-time-budget=5000',
+    '--dump-dom',
+)
 LOOK = """
 <iframe src="{name}" style="width:{width}px;height:800px;border:0"></iframe>
 <pre id="seen"></pre>
