@@ -30,7 +30,7 @@ section { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 1.4r
 table { border-collapse: collapse; font-size: .92rem; min-width: 26rem; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .9rem .4rem 0;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
-th[scope=row] { font-weight: 600; white-space: nowrap; width: 1%; padding-right: 1.6rem; }
+th { white-space: nowrap; } th[scope=row] { font-weight: 600; width: 1%; padding-right: 1.6rem; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   padding: .75rem .9rem; margin: 0 0 .8rem; font-size: .85rem; line-height: 1.45;
   white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -70,8 +70,9 @@ figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
 @media (max-width: 40rem) {
   .page { padding: 1.1rem 1rem 3rem; } h1 { font-size: 1.4rem; }
   .pairs table { min-width: 0; } .pairs th, .pairs td { display: block; width: auto; padding: 0; }
-  .pairs th { border: 0; padding-top: .5rem; } .pairs td { padding-bottom: .5rem; }
-  .verdicts li { grid-template-columns: 1fr; } .legend { padding-left: 0; }
+  .pairs th { white-space: normal; border: 0; padding-top: .5rem; } .pairs td { padding-bottom: .5rem; }
+  .chart text { font-size: 17px; } .verdicts li { grid-template-columns: 1fr; }
+  .legend { padding-left: 0; }
 }
 @media print { nav { display: none; } section { break-inside: avoid; } }
 """.strip()
