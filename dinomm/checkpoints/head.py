@@ -27,8 +27,8 @@ def head_weights(
         ValueError: The file holds no such head, or one of another form.
     """
     keys = STUDENTS if student else TEACHERS
-    state = next((content[key] for key in keys if isinstance(content.get(key), Mapping)), {})
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    stored: Mapping = next((content[k] for k in keys if isinstance(content.get(k), Mapping)), {})
+    state = {key.removeprefix('module.'): value for key, value in stored.items()}
     prefix = f'heads.{name}.'
     given = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     published = {head_name(k[len('head.') :]): v for k, v in state.items() if k.startswith('head.')}

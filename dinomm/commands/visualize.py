@@ -37,9 +37,7 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
         picture = names.add_parser(name, help=text, description=module.__doc__)
         picture.add_argument('config', help='config file')
         ending = getattr(module, 'ENDING', '.png')
-        picture.add_argument(
-            '--out', default=f'{name}{ending}', help='file to write (%(default)s)'
-        )
+        picture.add_argument('--out', default=f'{name}{ending}', help='file to write (%(default)s)')
         picture.add_argument(
             '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE'
         )
@@ -52,6 +50,8 @@ def run(args: argparse.Namespace) -> None:
     if Path(args.out).suffix.lower() != args.ending:
         raise ValueError(f'--out {args.out}: expected a file that ends in {args.ending}')
     config = evaluate.read_config(args)
+    if 'limit' in args:
+        require_positive(args, 'limit')
     if 'checkpoint' in args:
         evaluate.require_checkpoint(args.checkpoint)
     args.picture.draw(config, args)

@@ -42,8 +42,7 @@ def attention_maps(backbone: nn.Module, images: Tensor, query: Query | None = No
     attention = last_attention(backbone, images).float()
     vit: Any = backbone
     height, width = (
-        side // patch
-        for side, patch in zip(images.shape[-2:], patch_stride(backbone), strict=True)
+        side // patch for side, patch in zip(images.shape[-2:], patch_stride(backbone), strict=True)
     )
     extra = vit.num_extra_tokens
     if query is not None:

@@ -1,5 +1,7 @@
 """A frame of a film beside the attention that it draws."""
 
+import math
+
 import numpy as np
 from PIL import Image
 
@@ -28,7 +30,7 @@ def attention_frame(
     pictures = [mark(picture, query) if query else picture, *(heat(picture, m) for m in shown)]
     tiles = [np.asarray(scaled(tile, SIDE)) for tile in pictures]
     height, width = tiles[0].shape[:2]
-    columns = max(2, round(np.sqrt(len(tiles) * height / width)))
+    columns = max(2, math.ceil(math.sqrt(len(tiles) * height / width)))
     rows = -(-len(tiles) // columns)
     size = (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP)
     sheet = np.array(Image.new('RGB', size, PAPER))

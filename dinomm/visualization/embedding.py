@@ -96,7 +96,8 @@ def embedding_map(
         if pictures is not None:
             _draw_pictures(axes, embedding.points, pictures, colors)
         else:
-            axes.scatter(*embedding.points.T, s=14, c=colors or '#0066CC', linewidths=0, alpha=0.8)
+            x, y = embedding.points.T
+            axes.scatter(x, y, s=14, c=colors or '#0066CC', linewidths=0, alpha=0.8)
         if labels is not None:
             _draw_legend(axes, labels, classes)
         axes.set(
@@ -137,10 +138,10 @@ def _draw_pictures(
 ) -> None:
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-    axes.scatter(*points.T, s=0)  # sets the limits
+    axes.scatter(points[:, 0], points[:, 1], s=0)  # sets the limits
     axes.margins(0.08)
     for i, (point, picture) in enumerate(zip(points, pictures, strict=True)):
-        image = OffsetImage(np.asarray(scaled(picture, THUMBNAIL)), POINTS_AN_INCH / DPI)
+        image = OffsetImage(np.asarray(scaled(picture, THUMBNAIL)), zoom=POINTS_AN_INCH / DPI)
         box = AnnotationBbox(image, tuple(point), pad=0.1)
         box.patch.set(edgecolor=colors[i] if colors else '#AAAAAA', linewidth=2 if colors else 0.5)
         axes.add_artist(box)

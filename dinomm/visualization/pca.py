@@ -80,10 +80,7 @@ def feature_colors(
     """
     rows = np.concatenate([picture.reshape(-1, picture.shape[-1]) for picture in features])
     rows = rows.astype(np.float64)
-    shown = np.ones(len(rows), dtype=bool)
-    if background != 'keep':
-        first = principal_components(rows, 1).project(rows)[:, 0]
-        shown = first > 0 if background == 'low' else first < 0
+    shown = _shown(rows, background)
     projected = principal_components(rows[shown], 3).project(rows[shown])
     low, high = np.percentile(projected, PERCENTILES, axis=0)
     colors = np.full((len(rows), 3), np.nan)
@@ -93,6 +90,14 @@ def feature_colors(
         part.reshape(*picture.shape[:2], 3)
         for part, picture in zip(np.split(colors, ends), features, strict=True)
     ]
+
+
+def _shown(rows: np.ndarray, background: Background) -> np.ndarray:
+    """(N,) booleans."""
+    if background == 'keep':
+        return np.ones(len(rows), dtype=bool)
+    first = principal_components(rows, 1).project(rows)[:, 0]
+    return first > 0 if background == 'low' else first < 0
 
 
 def pca_sheet(

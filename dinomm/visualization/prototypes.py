@@ -53,8 +53,7 @@ def _framed(one: Excited) -> np.ndarray:
     factor = max(1, 224 // max(image.size))  # so that a line is thin on a small view
     image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     top, left, height, width = (
-        share * side
-        for share, side in zip(one.box, (image.height, image.width) * 2, strict=True)
+        share * side for share, side in zip(one.box, (image.height, image.width) * 2, strict=True)
     )
     edges = (left, top, left + width - 1, top + height - 1)
     ImageDraw.Draw(image).rectangle(edges, outline=REGION_COLOR, width=max(1, image.width // 80))

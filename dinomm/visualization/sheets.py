@@ -39,6 +39,7 @@ class Tile(NamedTuple):
 
 
 Row = Sequence[Tile | None]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_sheet(
@@ -61,7 +62,7 @@ def draw_sheet(
     side = min(max(WIDTH // columns, SIDES[0]), SIDES[1])
     drawn = [[None if tile is None else _draw_tile(tile, side) for tile in row] for row in rows]
     widths = [
-        max((row[i].width for row in drawn if i < len(row) and row[i]), default=0)
+        max((tile.width for row in drawn for tile in row[i : i + 1] if tile), default=0)
         for i in range(columns)
     ]
     heights = [max((tile.height for tile in row if tile), default=0) for row in drawn]
@@ -112,7 +113,7 @@ def scaled(picture: np.ndarray, longest: int) -> Image.Image:
     return Image.fromarray(picture).resize((width, height), resampling)
 
 
-def break_lines(text: str, font: ImageFont.ImageFont, width: float) -> list[str]:
+def break_lines(text: str, font: Font, width: float) -> list[str]:
     """The words of a text in lines of at most so many pixels."""
     lines = ['']
     for word in text.split():
@@ -124,7 +125,7 @@ def break_lines(text: str, font: ImageFont.ImageFont, width: float) -> list[str]
     return lines
 
 
-def fit_text(text: str, font: ImageFont.ImageFont, width: float) -> str:
+def fit_text(text: str, font: Font, width: float) -> str:
     """The text, its end replaced by dots where it is wider than so many pixels."""
     if font.getlength(text) <= width:
         return text
@@ -138,7 +139,8 @@ def _draw_tile(tile: Tile, side: int) -> Image.Image:
     border = FRAME if tile.frame else 0
     width, height = picture.width + 2 * border, picture.height + 2 * border
     caption_height = CAPTION_SIZE + GAP if tile.caption else 0
-    drawn = Image.new('RGB', (max(width, side if tile.caption else 0), height + caption_height), PAPER)
+    whole_width = max(width, side) if tile.caption else width
+    drawn = Image.new('RGB', (whole_width, height + caption_height), PAPER)
     if tile.frame:
         drawn.paste(tile.frame, (0, 0, width, height))
     drawn.paste(picture, (border, border))

@@ -79,7 +79,7 @@ def write_film(frames: Iterable[np.ndarray], out_path: str | Path, fps: float) -
     out_path.parent.mkdir(parents=True, exist_ok=True)
     # OpenCV takes the format from the ending
     partial = out_path.with_name(f'.{out_path.stem}.{os.getpid()}.mp4')
-    writer, size, count = None, None, 0
+    writer, size, count = None, (0, 0), 0
     try:
         for frame in frames:
             height, width = (side - side % 2 for side in frame.shape[:2])

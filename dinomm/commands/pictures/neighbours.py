@@ -35,7 +35,8 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     pictures = [read_picture(path) for path in queries]
     images = folder_images(config, args.among)
     network = evaluate.load(config, args)
-    support = extract(network, spread(images, args.limit), Reader(), common.extraction(config, args))
+    how = common.extraction(config, args)
+    support = extract(network, spread(images, args.limit), Reader(), how)
     places = {os.path.realpath(path): row for row, path in enumerate(support.paths)}
     own = [places.get(os.path.realpath(path)) for path in queries]
     found = nearest_neighbors(support.rows, view_features(network, config, queries), args.k + 1)

@@ -38,12 +38,13 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     name = args.head or next(iter(config.model.get('heads') or {}), 'view')
     head = prototypes.load_head(config, args.checkpoint, name, args.student)
     how = common.extraction(config, args)
-    found = prototypes.measure_excitation(
-        network, head, spread(images, args.limit), how, args.top
-    )
+    found = prototypes.measure_excitation(network, head, spread(images, args.limit), how, args.top)
     sample = prototypes.sample_prototypes(found.chosen, args.prototypes)
     what = 'regions' if head.uses_regions else 'images'
-    titles = [f'Prototype {k}: first choice of {found.chosen[k]:,} {what}' for k in sample]
+    titles = [
+        f'Prototype {k}: first choice of {count:,} {what if count > 1 else what[:-1]}'
+        for k, count in zip(sample, found.chosen[sample].tolist(), strict=True)
+    ]
     used, total = int((found.chosen > 0).sum()), int(found.chosen.sum())
     heading = (
         f'Images that excite prototypes of head {name!r} most; {used:,} of {len(found.chosen):,} '

@@ -265,4 +265,4 @@ def last_windows(
     queries, keys, _ = queries_keys_values(attention.w_msa, tokens, layout).float()
     scores = queries @ keys.mT * attention.w_msa.scale
     probabilities = (scores + attention_bias(attention.w_msa, layout).float()).softmax(-1)
-    return probabilities, layout, tuple(hw_shape)
+    return probabilities, layout, (hw_shape[0], hw_shape[1])
