@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .materials import Materials
 
 IMAGES = 4
+MAX_IMAGES = 32
+"""More would make pictures too tall for a file of a few MB."""
 WORDS = {'good': 'Good', 'watch': 'Watch', 'bad': 'Bad', 'unknown': 'Cannot say'}
 Result = TypeVar('Result')
 
@@ -35,18 +37,18 @@ def write_report(
         work_dir: Of a run of ``tools/train.py``: finished, going or dead.
         out: File to write; ``work_dir/report.html`` by default.
         data: Folder of images in place of the run's.
-        images: How many are shown, at least 1.
+        images: How many are shown, 1 to 32.
         now: The date that the report states.
 
     Returns:
         The file, and the headings of the sections that could not be made.
 
     Raises:
-        ValueError: ``work_dir`` holds no run, ``images`` is no number from 1, or there is nothing
-            at ``data``.
+        ValueError: ``work_dir`` holds no run, ``images`` is out of range, or there is
+            nothing at ``data``.
     """
-    if images < 1:
-        raise ValueError(f'--images is {images}: expected at least 1')
+    if not 1 <= images <= MAX_IMAGES:
+        raise ValueError(f'--images is {images}: expected a number from 1 to {MAX_IMAGES}')
     if data is not None and not Path(data).expanduser().exists():
         raise ValueError(f'--data {data} does not exist: expected a folder of images')
     run = read_run(work_dir)

@@ -280,6 +280,21 @@ def test_what_comes_from_files_is_text(tmp_path):
     assert 'Fast <b>GPU</b>' in document.texts['versions']
 
 
+def test_file_names_are_text(trained, vit, tmp_path):
+    name = '"><img src=x onerror=alert(1)>.png'
+    for part in ('train', 'val'):
+        source = next((trained('vit') / 'data' / part).rglob('*.png'))
+        (tmp_path / 'data' / part / '<b>').mkdir(parents=True)
+        (tmp_path / 'data' / part / 'c').mkdir()
+        shutil.copy(source, tmp_path / 'data' / part / '<b>' / name)
+        shutil.copy(source, tmp_path / 'data' / part / 'c' / name)
+    document, not_made, _ = report(vit, data=str(tmp_path / 'data'))
+    assert not_made == []
+    assert len(document.images()) == len(document.all('img')) == 6
+    assert sum(f'<b>/{name}' in attributes['alt'] for attributes in document.all('img')) == 4
+    assert all('onerror' not in attributes for attributes in document.all('img'))
+
+
 def test_written_whole_or_not_at_all(vit, monkeypatch):
     (vit / 'report.html').write_text('old')
     before = sorted(vit.iterdir())
@@ -304,6 +319,7 @@ def test_nothing_temporary_stays(vit, tmp_path, monkeypatch):
     ('options', 'words'),
     [
         ({'images': 0}, '--images is 0'),
+        ({'images': 33}, '--images is 33: expected a number from 1 to 32'),
         ({'data': '/nowhere'}, '--data /nowhere does not exist'),
         ({'out': '/'}, 'is a folder'),
         ({'work_dir': '/nowhere'}, 'no folder'),
