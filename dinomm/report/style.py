@@ -70,7 +70,8 @@ figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
 @media (max-width: 40rem) {
   .page { padding: 1.1rem 1rem 3rem; } h1 { font-size: 1.4rem; }
   .pairs table { min-width: 0; } .pairs th, .pairs td { display: block; width: auto; padding: 0; }
-  .pairs th { white-space: normal; border: 0; padding-top: .5rem; } .pairs td { padding-bottom: .5rem; }
+  .pairs th { white-space: normal; border: 0; padding-top: .5rem; }
+  .pairs td { padding-bottom: .5rem; }
   .chart text { font-size: 17px; } .verdicts li { grid-template-columns: 1fr; }
   .legend { padding-left: 0; }
 }
