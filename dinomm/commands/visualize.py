@@ -131,7 +131,12 @@ def whole_pictures(config: Config, args: argparse.Namespace) -> tuple[Any, list[
     network = evaluate.load(config, args)
     size = args.size or usual_size(config, network.backbone)
     pictures = [look_at(path, network.backbone, size) for path in paths]
-    return network, pictures, [Path(path).name for path in paths]
+    return network, pictures, [caption(path) for path in paths]
+
+
+def caption(path: str) -> str:
+    """The last folder and the file's name."""
+    return '/'.join(Path(path).parts[-2:])
 
 
 def add_extraction(parser: Any, cache: bool = True) -> None:
@@ -173,8 +178,3 @@ class StoredPictures:
         if content is not None:
             results['img_bytes'] = content
         return LoadImage().transform(results)['img']
-
-    @staticmethod
-    def name(path: str) -> str:
-        """The last folder and the file's name."""
-        return '/'.join(Path(path).parts[-2:])

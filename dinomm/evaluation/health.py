@@ -27,7 +27,7 @@ STILL_FALLING = 0.01
 KNN_POINTS = 2.0
 """Smaller differences of k-NN accuracy, in points, count as noise."""
 WARM_UP = 0.1
-"""Share of a run in which a loss near ln K is no news: the rate rises, the last layer is frozen."""
+"""Share of a run in which a loss near ln K is no news, as the rate still rises."""
 WAITING = 0.25
 """Share of a step spent waiting for data, above which the loader is too slow."""
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .sheets import Row, Tile, draw_sheet
+from .sheets import PAPER, Row, Tile, draw_sheet
 
 QUERY_COLOR = (32, 33, 36)
 SAME_COLOR = (46, 125, 50)
@@ -54,5 +54,5 @@ def neighbour_sheet(
 
 
 def _tile(found: Neighbour) -> Tile:
-    colors = {None: None, True: SAME_COLOR, False: OTHER_COLOR}
+    colors = {None: PAPER, True: SAME_COLOR, False: OTHER_COLOR}
     return Tile(found.picture, f'{found.cosine:.3f} {found.name}', colors[found.is_same])

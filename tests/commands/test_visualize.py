@@ -69,10 +69,10 @@ def out(tmp_path):
 
 COMMANDS = {
     'attention': ((), 1260),
-    'pca': ((), 780),
+    'pca': ((), 784),
     'correspondence': ((), 968),
     'crops': ((), 1156),
-    'neighbours': (('--among', '{images}', '--k', 3, '--no-cache', '--workers', 0), 1036),
+    'neighbours': (('--among', '{images}', '--k', 3, '--no-cache', '--workers', 0), 1064),
     'prototypes': (('--top', 2, '--prototypes', 3, '--workers', 0), 536),
     'embedding': (('--no-cache', '--workers', 0), 1100),
     'schedules': ((), 1200),

@@ -5,8 +5,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dinomm import launch
 from dinomm.commands import visualize as common
+from dinomm.data_paths import require_root
 
 
 def add_options(parser: Any) -> None:
@@ -26,7 +26,9 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     if args.seed < 0:
         raise ValueError(f'--seed is {args.seed}: expected a number from 0')
     if not paths:
-        launch.require_data(config)
+        root = (config.get('train_dataloader') or {}).get('dataset', {}).get('root')
+        if root is not None:
+            require_root(root, 'train_dataloader.dataset.root', 'name by IMAGE')
     from dinomm.config_check import check_config
     from dinomm.visualization.crops import crop_sheet
     from dinomm.visualization.training_views import views_of_files, views_of_training_images

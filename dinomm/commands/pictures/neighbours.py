@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -37,29 +38,34 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     network = evaluate.load(config, args)
     how = common.extraction(config, args)
     support = extract(network, spread(images, args.limit), Reader(), how)
-    places = {os.path.realpath(path): row for row, path in enumerate(support.paths)}
-    own = [places.get(os.path.realpath(path)) for path in queries]
     found = nearest_neighbors(support.rows, view_features(network, config, queries), args.k + 1)
+    labels = [] if support.labels is None else support.labels.tolist()
+    places = {os.path.realpath(path): row for row, path in enumerate(support.paths)}
     stored = common.StoredPictures(images)
-    neighbours = []
-    for itself, cosines, rows in zip(own, found.cosine.tolist(), found.row.tolist(), strict=True):
-        pairs = [(row, value) for row, value in zip(rows, cosines, strict=True) if row != itself]
-        neighbours.append(
-            [
-                Neighbour(
-                    stored.picture(support.paths[row]),
-                    stored.name(support.paths[row]),
-                    cosine,
-                    _is_same(support.labels, itself, row),
-                )
-                for row, cosine in pairs[: args.k]
-            ]
-        )
-    names = [stored.name(path) for path in queries]
-    neighbour_sheet(pictures, names, neighbours, args.out)
+
+    def neighbours(query: int) -> list[Neighbour]:
+        itself = places.get(os.path.realpath(queries[query]))
+        own_class = _class_of(queries[query], itself, labels, images)
+        shown: list[Neighbour] = []
+        rows, cosines = found.row[query].tolist(), found.cosine[query].tolist()
+        for row, cosine in zip(rows, cosines, strict=True):
+            if row == itself or len(shown) == args.k:
+                continue
+            path = support.paths[row]
+            is_same = None if own_class is None else labels[row] == own_class
+            shown.append(Neighbour(stored.picture(path), common.caption(path), cosine, is_same))
+        return shown
+
+    names = [common.caption(path) for path in queries]
+    neighbour_sheet(pictures, names, list(map(neighbours, range(len(queries)))), args.out)
 
 
-def _is_same(labels: Any, itself: int | None, row: int) -> bool | None:
-    if labels is None or itself is None:
+def _class_of(path: str, row: int | None, labels: list[int], images: Any) -> int | None:
+    """A query's class: its label if it is in the folder, else by the name of its own folder."""
+    if not labels:
         return None
-    return bool(labels[itself] == labels[row])
+    if row is not None:
+        return labels[row]
+    names = images.metainfo.get('classes', ())
+    name = Path(path).resolve().parent.name
+    return names.index(name) if name in names else None

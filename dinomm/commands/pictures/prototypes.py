@@ -70,6 +70,6 @@ def _excited(images: Any, found: Any, prototype: int) -> list[Any]:
         picture = images[number]['inputs'][0].permute(1, 2, 0).numpy()
         row, column = divmod(region, columns)
         box = (row / rows, column / columns, 1 / rows, 1 / columns) if rows * columns > 1 else None
-        name = common.StoredPictures.name(images.image_path(number))
+        name = common.caption(images.image_path(number))
         shown.append(Excited(picture, name, score, box))
     return shown
