@@ -82,7 +82,7 @@ def write_session(
     epochs."""
     folder = work_dir / name / 'vis_data'
     folder.mkdir(parents=True)
-    Config(config or CONFIG).dump(folder / 'config.py')
+    Config(config or CONFIG, format_python_code=False).dump(folder / 'config.py')
     if lines:
         text = '\n'.join(json.dumps(line) for line in lines)
         (folder / 'scalars.json').write_text(text + '\n')

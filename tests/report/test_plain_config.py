@@ -15,9 +15,10 @@ CONTENT = {
 }
 
 
-def test_reads_what_mmengine_dumps(tmp_path):
+@pytest.mark.parametrize('formatted', [True, False])
+def test_reads_what_mmengine_dumps(tmp_path, formatted):
     file = tmp_path / 'config.py'
-    Config(CONTENT).dump(file)
+    Config(CONTENT, format_python_code=formatted).dump(file)
     assert read_plain_config(file) == CONTENT
 
 
