@@ -192,26 +192,12 @@ def print_table(rows: dict[str, float], digits: bool) -> None:
 
 def draw(run: Run) -> dict[str, Path]:
     """Draws a sheet of crops and the curves of the run; name to path."""
-    import numpy as np
-
-    from dinomm.registry import DATASETS
     from dinomm.visualization.crops import crop_sheet
     from dinomm.visualization.curves import training_curves
+    from dinomm.visualization.training_views import views_of_training_images
 
-    config = run.config.train_dataloader.dataset
-    dataset = DATASETS.build(config)
-    decoded = DATASETS.build({**config, 'pipeline': [{'type': 'LoadImage'}]})
-    indices = np.linspace(0, len(dataset) - 1, num=min(4, len(dataset)), dtype=int)
-    photographs, views, boxes, flips = [], [], [], []
-    for index in indices:
-        sample = dataset[int(index)]
-        meta = sample['data_samples']
-        photographs.append(decoded[int(index)]['img'])
-        views.append([view.permute(1, 2, 0).numpy() for view in sample['inputs']])
-        boxes.append([tuple(map(int, box)) for box in meta.boxes])
-        flips.append([bool(flip) for flip in meta.flips])
     pictures = {name: run.directory / f'{name}.png' for name in ('crops', 'curves')}
-    crop_sheet(photographs, views, boxes, flips, pictures['crops'])
+    crop_sheet(*views_of_training_images(run.config), pictures['crops'])
     training_curves(run.directory, pictures['curves'], uniform_loss(run.config))
     return pictures
 

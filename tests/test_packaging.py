@@ -23,7 +23,10 @@ DISTRIBUTIONS = {
     'mmcv': 'onedl-mmcv',
     'mmengine': 'onedl-mmengine',
     'mmpretrain': 'onedl-mmpretrain',
+    'faiss': 'faiss-cpu',
     'skimage': 'scikit-image',
+    'sklearn': 'scikit-learn',
+    'umap': 'umap-learn',
 }
 
 

@@ -93,15 +93,15 @@ def read_config(args: argparse.Namespace) -> Config:
     """The config with the command line's batch size and workers in its data loaders."""
     config = launch.read_config(args.config, args.cfg_options)
     for key, least in (('batch_size', 1), ('workers', 0)):
-        value = getattr(args, key)
+        value = getattr(args, key, None)
         if value is not None and value < least:
             raise ValueError(f'--{key.replace("_", "-")} is {value}: expected at least {least}')
     support = (config.get('val_cfg') or {}).get('support_dataloader')
     for loader in filter(None, (config.get('val_dataloader'), support)):
-        if args.batch_size is not None:
-            loader.batch_size = args.batch_size
-        if args.workers is not None:
-            loader.num_workers = args.workers
+        for key, name in (('batch_size', 'batch_size'), ('workers', 'num_workers')):
+            value = getattr(args, key, None)
+            if value is not None:
+                loader[name] = value
     return config
 
 

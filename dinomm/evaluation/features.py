@@ -137,7 +137,7 @@ def _compute(
         size = len(parts[0])
         rows[done : done + size] = torch.cat(parts, dim=1).cpu()
         own[done : done + size] = torch.tensor(
-            [_is_own(dataset, sample) for sample in batch['data_samples']]
+            [is_own(dataset, sample) for sample in batch['data_samples']]
         )
         done += size
         countdown.add(size * processes)
@@ -177,6 +177,6 @@ def image_loader(dataset: Any, how: Extraction, **options: Any) -> DataLoader:
     )
 
 
-def _is_own(dataset: Images, sample: Any) -> bool:
+def is_own(dataset: Images, sample: Any) -> bool:
     """Whether the image is the one asked for, and not the next one in place of a broken one."""
     return sample.img_path == whole(dataset).image_path(sample.sample_key[2])

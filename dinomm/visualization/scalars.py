@@ -16,7 +16,8 @@ def read_scalars(path: str | Path) -> dict[str, Series]:
 
     Args:
         path: ``vis_data/scalars.json``, or the work directory that holds it; the scalars of runs
-            resumed there follow one another, the later one counting where they overlap.
+            resumed there follow one another. What a run logged beyond the step at which the next
+            one began to log is left out: training went another way from there.
 
     Returns:
         Name ('loss', 'lr', 'knn/top1_k20' ...) to a dict of values by iteration.
@@ -33,19 +34,25 @@ def read_scalars(path: str | Path) -> dict[str, Series]:
         )
     series: dict[str, Series] = defaultdict(dict)
     for file in files:
-        _read_file(file, series)
-    return dict(series)
+        later = _read_file(file)
+        start = min(later.get('loss', {}), default=None)
+        for name, values in series.items():
+            series[name] = {i: v for i, v in values.items() if start is None or i < start}
+        for name, values in later.items():
+            series[name].update(values)
+    return {name: values for name, values in series.items() if values}
 
 
-def _read_file(file: Path, series: dict[str, Series]) -> None:
-    lines = file.read_text().splitlines()
+def _read_file(file: Path) -> dict[str, Series]:
+    lines = file.read_text(errors='replace').splitlines()
+    series: dict[str, Series] = defaultdict(dict)
     iteration = 0
     for number, line in enumerate(lines, 1):
         try:
             values = dict(json.loads(line))
         except (TypeError, ValueError):
             if number == len(lines):
-                return
+                break
             raise ValueError(
                 f'{file}, line {number}, is not a JSON object: expected a scalars.json of mmengine'
             ) from None
@@ -53,3 +60,4 @@ def _read_file(file: Path, series: dict[str, Series]) -> None:
         for name, value in values.items():
             if isinstance(value, int | float):
                 series[name][iteration] = value
+    return series

@@ -7,9 +7,12 @@ import subprocess
 from multiprocessing import forkserver
 from pathlib import Path
 
+import numpy as np
 import timm
 import torch
+from PIL import Image
 
+from dinomm.visualization.video import write_film
 from tests.detection.coco import cutout
 from tests.evaluation import folders
 from tests.integration import processes, tiny
@@ -55,6 +58,9 @@ class Tree:
         for part in ('train', 'val'):
             (self.folder / 'lists' / f'{part}.txt').write_text(labelled)
         write_detection_data(self.home)
+        write_film(
+            map(np.asarray, map(Image.open, photos.rglob('*.png'))), self.home / 'film.mp4', 5
+        )
         folders.write_davis(self.folder / 'data' / 'DAVIS')
         folders.write_voc(self.folder / 'data' / 'VOCdevkit' / 'VOC2012')
         folders.write_copydays(self.folder / 'data' / 'copydays')

@@ -235,12 +235,23 @@ def _merges_2x2(module: PatchMerging) -> bool:
     return settings == ((2, 2), (2, 2), (1, 1), (0, 0)) and at_end
 
 
-@torch.no_grad()
 def last_attention(backbone: SwinTransformer, images: Tensor) -> Tensor:
     """Attention of a Swin's last block after the softmax, (N * windows, heads, places, places).
 
     Windows come image by image, row-major; the places of a window too. Places that are padding
     attend and are attended to, as in the network.
+    """
+    return last_windows(backbone, images)[0].flatten(0, 1)
+
+
+@torch.no_grad()
+def last_windows(
+    backbone: SwinTransformer, images: Tensor
+) -> tuple[Tensor, WindowLayout, tuple[int, int]]:
+    """As :func:`last_attention`, with the windows' layout and the grid (h, w) of the map.
+
+    Returns:
+        (N, windows, heads, places, places), the layout and the grid.
     """
     attention = backbone.stages[-1].blocks[-1].attn
     seen: list[tuple[Tensor, tuple[int, int]]] = []
@@ -253,4 +264,5 @@ def last_attention(backbone: SwinTransformer, images: Tensor) -> Tensor:
     layout = layout_of(attention, hw_shape, tokens.device)
     queries, keys, _ = queries_keys_values(attention.w_msa, tokens, layout).float()
     scores = queries @ keys.mT * attention.w_msa.scale
-    return (scores + attention_bias(attention.w_msa, layout).float()).softmax(-1).flatten(0, 1)
+    probabilities = (scores + attention_bias(attention.w_msa, layout).float()).softmax(-1)
+    return probabilities, layout, (hw_shape[0], hw_shape[1])

@@ -1,0 +1,1 @@
+"""The pictures of ``tools/visualize.py``, a module each."""
