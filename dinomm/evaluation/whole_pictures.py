@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dinomm.datasets.transforms.geometry import resized_crop
 
+from .attention_maps import Query, attention_maps
 from .images import encode_whole_patches, normalised, patch_stride, read_picture
 from .network import FrozenNetwork, view_size
 
@@ -19,7 +20,7 @@ ENLARGEMENT = 2
 
 def usual_size(config: Config, backbone: nn.Module) -> int:
     """The longest side that a picture is looked at with, in pixels."""
-    return view_size(config) * (1 if _has_one_size(backbone) else ENLARGEMENT)
+    return view_size(config) * (ENLARGEMENT if _only_size(backbone) is None else 1)
 
 
 def look_at(path: str | Path, backbone: nn.Module, size: int) -> np.ndarray:
@@ -30,7 +31,7 @@ def look_at(path: str | Path, backbone: nn.Module, size: int) -> np.ndarray:
 
     Raises:
         BrokenImageError: It is missing or cannot be decoded.
-        ValueError: The size is smaller than a patch.
+        ValueError: The size is smaller than a patch, or not the one that the network takes.
     """
     return fit_to_patches(read_picture(path), backbone, size)
 
@@ -44,7 +45,13 @@ def fit_to_patches(picture: np.ndarray, backbone: nn.Module, size: int) -> np.nd
         )
     height, width = picture.shape[:2]
     sides = [length * size / max(height, width) for length in (height, width)]
-    if _has_one_size(backbone):
+    only = _only_size(backbone)
+    if only is not None:
+        if only != (size, size):
+            raise ValueError(
+                f'size is {size}, but model.backbone takes images of {only[0]}x{only[1]} pixels '
+                'alone: look at that size, or set model.backbone.dynamic_img_size=True'
+            )
         sides = [size, size]
     whole = tuple(
         max(1, round(side / length)) * length for side, length in zip(sides, patch, strict=True)
@@ -64,8 +71,21 @@ def region_map(network: FrozenNetwork, picture: np.ndarray) -> np.ndarray:
     return tokens.region[0].unflatten(0, tokens.grid).cpu().numpy()
 
 
-def _has_one_size(backbone: nn.Module) -> bool:
+def attention_of(
+    network: FrozenNetwork, picture: np.ndarray, query: Query | None = None
+) -> np.ndarray:
+    """Attention maps of one picture, (heads, h, w) float32; see :func:`attention_maps`."""
+    images = to_images(network, picture)
+    with network.autocast(images.device):
+        maps = attention_maps(network.backbone, images, query)
+    return maps[0].float().cpu().numpy()
+
+
+def _only_size(backbone: nn.Module) -> tuple[int, int] | None:
+    """(height, width) where a backbone takes no other."""
     if not isinstance(backbone, TIMMBackbone):
-        return False
+        return None
     embedding = getattr(backbone.timm_model, 'patch_embed', None)
-    return bool(getattr(embedding, 'strict_img_size', False))
+    if embedding is None or not getattr(embedding, 'strict_img_size', False):
+        return None
+    return tuple(embedding.img_size)

@@ -250,6 +250,7 @@ WRONG = {
     'empty folder': (('attention', '{w}', '{empty}'), 'has no image'),
     'no folder': (('neighbours', '{w}', '{a}', '--among', '{home}/none'), 'does not exist'),
     'no such folder': (('embedding', '{w}', '{home}/none'), 'does not exist'),
+    'no second image': (('correspondence', '{w}', '{a}', '{home}/b.png'), r'b\.png does not exist'),
     'no checkpoint': (('pca', '{home}/none.pth', '{a}'), r'none\.pth does not exist'),
     'no head': (('prototypes', '{backbone}', '{images}'), r"holds no head 'view' with prototypes"),
     'unknown head': (

@@ -4,8 +4,10 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from dinomm.evaluation.attention_maps import attention_maps
 from dinomm.evaluation.images import normalised
 from dinomm.evaluation.whole_pictures import (
+    attention_of,
     fit_to_patches,
     look_at,
     region_map,
@@ -42,7 +44,22 @@ def test_a_network_of_one_size_gets_it():
     assert usual_size(config, network('vit').backbone) == 448
     picture = fit_to_patches(np.zeros((60, 90, 3), np.uint8), backbone, 32)
     assert picture.shape == (32, 32, 3)
+    with pytest.raises(ValueError, match=r'size is 40, but .* takes images of 32x32'):
+        fit_to_patches(np.zeros((60, 90, 3), np.uint8), backbone, 40)
     assert backbone(torch.from_numpy(picture).permute(2, 0, 1)[None].float())
+
+
+@pytest.mark.parametrize('family', ['vit', 'swin'])
+def test_attention_with_and_without_bfloat16(family):
+    frozen = network(family)
+    picture = RNG.integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    exact = attention_of(frozen, picture)
+    expected = attention_maps(frozen.backbone, to_images(frozen, picture))[0]
+    assert exact == pytest.approx(expected.numpy()) and exact.dtype == np.float32
+    frozen.amp = True
+    rounded = attention_of(frozen, picture)
+    assert rounded.dtype == np.float32 and (rounded != exact).any()
+    assert rounded == pytest.approx(exact, rel=0.2, abs=1e-2)
 
 
 @pytest.mark.parametrize('family', ['vit', 'swin', 'resnet', 'timm-vit'])

@@ -24,15 +24,11 @@ def add_options(parser: Any) -> None:
 
 def draw(config: Config, args: argparse.Namespace) -> None:
     """A sheet of all images."""
-    from dinomm.evaluation.attention_maps import attention_maps
     from dinomm.evaluation.attention_segmentation import require_mass
-    from dinomm.evaluation.whole_pictures import to_images
+    from dinomm.evaluation.whole_pictures import attention_of
     from dinomm.visualization.attention import attention_sheet
 
     require_mass(args.mass)
     network, pictures, names = common.whole_pictures(config, args)
-    maps = [
-        attention_maps(network.backbone, to_images(network, picture), args.query)[0].cpu().numpy()
-        for picture in pictures
-    ]
+    maps = [attention_of(network, picture, args.query) for picture in pictures]
     attention_sheet(pictures, maps, names, args.out, args.mass, args.query)

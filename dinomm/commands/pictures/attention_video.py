@@ -34,8 +34,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     common.require_positive(args, 'size', 'frames', 'every')
     if args.fps is not None and not 0 < args.fps <= 1000:
         raise ValueError(f'--fps is {args.fps:g}: expected a number above 0 and up to 1000')
-    from dinomm.evaluation.attention_maps import attention_maps
-    from dinomm.evaluation.whole_pictures import fit_to_patches, to_images, usual_size
+    from dinomm.evaluation.whole_pictures import attention_of, fit_to_patches, usual_size
     from dinomm.visualization.attention_video import attention_frame
     from dinomm.visualization.video import read_film, write_film
 
@@ -48,8 +47,8 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     def frames() -> Iterator[Any]:
         for frame in islice(islice(film.frames, 0, None, args.every), args.frames):
             picture = fit_to_patches(frame, network.backbone, size)
-            maps = attention_maps(network.backbone, to_images(network, picture), args.query)
-            yield attention_frame(picture, maps[0].cpu().numpy(), args.heads, args.query)
+            maps = attention_of(network, picture, args.query)
+            yield attention_frame(picture, maps, args.heads, args.query)
             countdown.add(1)
 
     write_film(frames(), args.out, args.fps or film.fps / args.every)

@@ -1,6 +1,7 @@
 """Lines between the most similar regions of two views of an image, or of two images."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -21,6 +22,9 @@ def add_options(parser: Any) -> None:
 def draw(config: Config, args: argparse.Namespace) -> None:
     """Both views and their ten best pairs."""
     common.require_positive(args, 'size')
+    for image in filter(None, (args.image, args.image2)):
+        if not Path(image).expanduser().is_file():
+            raise ValueError(f'image {image} does not exist')
     from dinomm.evaluation.correspondence import best_pairs
     from dinomm.evaluation.network import view_size
     from dinomm.visualization.correspondence import correspondence_sheet, to_tensor, two_views

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from dinomm.commands import evaluate
 from dinomm.commands import visualize as common
+from dinomm.data_paths import require_root
 
 MOST_THUMBNAILS = 300
 
@@ -30,6 +31,7 @@ def add_options(parser: Any) -> None:
 
 def draw(config: Config, args: argparse.Namespace) -> None:
     """The map of all images, or of --limit of them."""
+    require_root(args.folder, 'the folder')
     from dinomm.evaluation.features import Reader, extract
     from dinomm.evaluation.labelled import folder_images, spread
     from dinomm.visualization.embedding import embed, embedding_map

@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from dinomm.commands import evaluate
 from dinomm.commands import visualize as common
+from dinomm.data_paths import require_root
 
 
 def add_options(parser: Any) -> None:
@@ -26,6 +27,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     """A row for each query; an image is no neighbour of itself."""
     common.require_positive(args, 'k')
     queries = common.image_paths(args.images)
+    require_root(args.among, '--among')
     from dinomm.evaluation.features import Reader, extract
     from dinomm.evaluation.images import read_picture
     from dinomm.evaluation.labelled import folder_images, spread

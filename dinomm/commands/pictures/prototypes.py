@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from dinomm.commands import evaluate
 from dinomm.commands import visualize as common
+from dinomm.data_paths import require_root
 
 
 def add_options(parser: Any) -> None:
@@ -29,6 +30,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     common.require_positive(args, 'prototypes', 'top')
     if args.checkpoint == evaluate.UNTRAINED:
         raise ValueError('prototypes of an untrained head say nothing: give a checkpoint')
+    require_root(args.folder, 'the folder')
     from dinomm.evaluation import prototypes
     from dinomm.evaluation.labelled import folder_images, spread
     from dinomm.visualization.prototypes import prototype_sheet
