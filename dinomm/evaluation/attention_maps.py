@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from mmpretrain.models.backbones import SwinTransformer
 from torch import Tensor, nn
 
 from dinomm.models.backbones import swin_attention
+from dinomm.models.library import backbones
 
 from .attention import last_attention
 from .images import patch_stride
@@ -37,7 +37,7 @@ def attention_maps(backbone: nn.Module, images: Tensor, query: Query | None = No
             f'query is {query[0]:g} {query[1]:g}: expected x and y as shares of width and height, '
             'from 0 up to, but not including, 1'
         )
-    if isinstance(backbone, SwinTransformer):
+    if isinstance(backbone, backbones.SwinTransformer):
         return _of_windows(backbone, images, query)
     attention = last_attention(backbone, images).float()
     vit: Any = backbone

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmpretrain.models.backbones import TIMMBackbone
 from torch import Tensor, nn
 
 from dinomm.datasets.transforms.geometry import resized_crop
+from dinomm.models.library import backbones
 
 from .attention_maps import Query, attention_maps
 from .images import encode_whole_patches, normalised, patch_stride, read_picture
@@ -83,7 +83,7 @@ def attention_of(
 
 def _only_size(backbone: nn.Module) -> tuple[int, int] | None:
     """(height, width) where a backbone takes no other."""
-    if not isinstance(backbone, TIMMBackbone):
+    if not isinstance(backbone, backbones.TIMMBackbone):
         return None
     embedding = getattr(backbone.timm_model, 'patch_embed', None)
     if embedding is None or not getattr(embedding, 'strict_img_size', False):
