@@ -58,7 +58,7 @@ def _cell(query: Query, grid: tuple[int, int]) -> int:
     return int(query[1] * grid[0]) * grid[1] + int(query[0] * grid[1])
 
 
-def _of_windows(backbone: SwinTransformer, images: Tensor, query: Query | None) -> Tensor:
+def _of_windows(backbone: nn.Module, images: Tensor, query: Query | None) -> Tensor:
     attention, layout, grid = swin_attention.last_windows(backbone, images)
     places = attention.shape[-1]
     is_token = torch.zeros(len(layout.windows), device=attention.device)
