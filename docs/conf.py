@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
         r'py:.*',
         r'(torch|nn|mmengine|mmpretrain|mmcv|numpy|np|matplotlib|PIL)(\..*)?',
     ),
-    (r'py:.*', r'(argparse|collections|pathlib)\..*'),
+    (r'py:.*', r'(argparse|collections|datetime|pathlib)\..*'),
     (r'py:class', r'Path|Read'),  # in fields of named tuples
     (r'py:data', r'[A-Z_]+'),  # constants of the module itself
     (r'py:class', r'.*\.T'),  # type variables
