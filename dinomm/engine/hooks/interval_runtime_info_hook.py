@@ -91,7 +91,9 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
 
 
 def num_images(inputs) -> int:
-    """Images of a batch: a tensor, a list of views (N, C, H, W), or mmdet's list of images."""
-    if isinstance(inputs, torch.Tensor) or inputs[0].ndim == 3:
+    """Images of a batch: a tensor, a list of views of N images, or mmdet's list of images."""
+    if isinstance(inputs, torch.Tensor):
         return len(inputs)
-    return len(inputs[0])
+    first = inputs[0]
+    is_image = isinstance(first, torch.Tensor) and first.ndim == 3
+    return len(inputs) if is_image else len(first)
