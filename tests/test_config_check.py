@@ -185,7 +185,7 @@ def test_all_problems_at_once(config):
         {'train_cfg': {'type': 'IterBasedTrainLoop', 'max_iters': 4}},
         {'optim_wrapper.constructor': 'Mine', 'optim_wrapper.paramwise_cfg': {'own': 1}},
         {'model.backbone': {'type': 'VisionTransformer', 'arch': {'type': 'offset'}}},
-        {'model.backbone': {'type': 'mmdet.CSPDarknet', 'any': 1}},
+        {'model.backbone': {'type': 'mmseg.CSPDarknet', 'any': 1}},
         {'model.backbone': {'type': 'TIMMBackbone', 'model_name': 'resnet18', 'stem_type': 'x'}},
         {'model.backbone': {'type': torch.nn.Conv2d, 'kernel_size': 3}},
         {'model.backbone': {'type': 'torch.nn.Conv2d', 'kernel_size': 3}},

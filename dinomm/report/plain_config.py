@@ -18,8 +18,12 @@ def read_plain_config(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return _assignments(ast.parse(path.read_text(encoding='utf-8')).body, path)
-    except (SyntaxError, TypeError, RecursionError, UnicodeDecodeError) as error:
+        statements = ast.parse(path.read_text(encoding='utf-8')).body
+    except (SyntaxError, ValueError, RecursionError) as error:  # null bytes are a ValueError
+        raise ValueError(f'config {path} cannot be read: {error}') from None
+    try:
+        return _assignments(statements, path)
+    except (TypeError, RecursionError) as error:
         raise ValueError(f'config {path} cannot be read: {error}') from None
 
 

@@ -30,7 +30,7 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setattr('dinomm.detection.compose.compose_coco', lambda out: out)
     finished = tmp_path / 'quickstart_digits_seed3'
     finished.mkdir()
-    (finished / 'last_checkpoint').write_text('work_dirs/ready.pth\n')
+    (finished / 'epoch_24.pth').touch()
     return asked
 
 
@@ -42,7 +42,7 @@ def test_each_detector_starts_from_random_and_pretrained_weights(runs, tmp_path)
         'pretrained=None',
         f'pretrained={swin}',
         'pretrained=None',
-        'pretrained=work_dirs/ready.pth',
+        f'pretrained={tmp_path / "quickstart_digits_seed3/epoch_24.pth"}',
     ]
     assert [name for name, _ in runs if 'coco' not in name] == ['quickstart_swin.py']
     assert all(options[2:4] == ['--seed', '3'] for _, options in runs)
