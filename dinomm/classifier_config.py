@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dinomm.data_paths import is_url, require_root
+from dinomm.data_paths import find_labels, is_url, require_root, train_folder
 
 HELD_OUT = 0.2
 
@@ -26,8 +26,6 @@ def set_classifier_data(config: Config, root: str) -> None:
     Raises:
         ValueError: There is nothing at the root, or there are no two classes.
     """
-    from dinomm.launch import find_labels, train_folder
-
     require_root(root, '--data')
     root = root if is_url(root) else os.path.expanduser(root)
     train = train_folder(root)

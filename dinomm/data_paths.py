@@ -75,6 +75,31 @@ def require_root(root: str | Path, name: str, advice: str = 'give') -> None:
         )
 
 
+def train_folder(root: str) -> str:
+    """``root/train`` if there is ``root/val`` too, else ``root``."""
+    parts = [os.path.join(root, part) for part in ('train', 'val')]
+    return parts[0] if all(map(os.path.isdir, parts)) else root
+
+
+def find_labels(root: str) -> tuple[bool, str | None]:
+    """Whether images belong to two or more classes, and ``ImageFiles.labels`` that says so."""
+    if is_image_folder(root):
+        folders = [p for p in Path(root).iterdir() if p.is_dir() and not p.name.startswith('.')]
+        return len(folders) > 1, 'folder'
+    from dinomm.datasets.listing import find_images
+
+    listing = find_images(root)
+    first = {path.rpartition('/')[0].split('/', 1)[0] for path in listing.paths}
+    if len(first) > 1 and '' not in first and not root.endswith('.txt'):
+        return True, 'folder'
+    return len(set(listing.labels or ())) > 1, None
+
+
+def is_image_folder(root: str) -> bool:
+    """Whether it is a folder on this machine that holds no shards on its first level."""
+    return os.path.isdir(root) and not any(map(is_shard, os.listdir(root)))
+
+
 def _without_query(name: str) -> str:
     return name.split('?', 1)[0] if is_url(name) else name
 

@@ -17,7 +17,7 @@ from mmengine.config import Config, DictAction
 from dinomm.classifier_config import is_classifier, set_classifier_data
 from dinomm.config_check import check_config, nearest
 from dinomm.config_values import check_values
-from dinomm.data_paths import is_shard, is_url, require_root
+from dinomm.data_paths import find_labels, is_url, require_root, train_folder
 from dinomm.detector_config import (
     is_detector,
     require_annotations,
@@ -173,31 +173,6 @@ def set_images(config: Config, root: str) -> None:
         config.test_cfg.support_dataloader = config.val_cfg.support_dataloader
 
 
-def train_folder(root: str) -> str:
-    """``root/train`` if there is ``root/val`` too, else ``root``."""
-    parts = [os.path.join(root, part) for part in ('train', 'val')]
-    return parts[0] if all(map(os.path.isdir, parts)) else root
-
-
-def find_labels(root: str) -> tuple[bool, str | None]:
-    """Whether images belong to two or more classes, and ``ImageFiles.labels`` that says so."""
-    if is_image_folder(root):
-        folders = [p for p in Path(root).iterdir() if p.is_dir() and not p.name.startswith('.')]
-        return len(folders) > 1, 'folder'
-    from dinomm.datasets.listing import find_images
-
-    listing = find_images(root)
-    first = {path.rpartition('/')[0].split('/', 1)[0] for path in listing.paths}
-    if len(first) > 1 and '' not in first and not root.endswith('.txt'):
-        return True, 'folder'
-    return len(set(listing.labels or ())) > 1, None
-
-
-def is_image_folder(root: str) -> bool:
-    """Whether it is a folder on this machine that holds no shards on its first level."""
-    return os.path.isdir(root) and not any(map(is_shard, os.listdir(root)))
-
-
 def drop_validation(config: Config) -> None:
     """Leaves the validation out, and the best checkpoint by it."""
     for part in ('dataloader', 'cfg', 'evaluator'):
@@ -284,6 +259,8 @@ def require_data(config: Config, testing: bool = False) -> None:
         if not testing:
             require_pretrained(config)
         return
+    if is_classifier(config) and not testing:
+        require_pretrained(config)
     for loader in ('train_dataloader', 'val_dataloader'):
         root = (config.get(loader) or {}).get('dataset', {}).get('root')
         if root is not None:

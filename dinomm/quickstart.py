@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dinomm import launch
+from dinomm.data_paths import train_folder
 from dinomm.datasets.embedded import write_digits
 from dinomm.quickstart_options import parse_args
 
@@ -72,7 +73,7 @@ def photo_options(folder: Path) -> list[str]:
     """Options of ``tools/train.py`` that fit a run of some minutes to a folder's size."""
     from dinomm.datasets.listing import find_images
 
-    num_images = len(find_images(launch.train_folder(str(folder))).paths)
+    num_images = len(find_images(train_folder(str(folder))).paths)
     batch = min(PHOTO_BATCH, num_images)
     epochs = max(1, math.ceil(PHOTO_STEPS / (num_images // batch)))
     print(f'{num_images} images in {folder}: {epochs} epochs of {num_images // batch} steps')

@@ -2,8 +2,8 @@
 
 Paper: the recipe is BEiT's, arXiv 2106.08254.
 Command: python tools/train.py configs/evaluation/finetune_quickstart_photos.py --data ~/photos \
-    --cfg-options custom_hooks.0.checkpoint=work_dirs/photos/epoch_24.pth
-Result: yours; checkpoint=None is the same training from random weights, to compare with.
+    --cfg-options pretrained=work_dirs/photos/epoch_24.pth
+Result: yours; pretrained=None is the same training from random weights, to compare with.
 """
 
 _base_ = ['./finetune_vit-small-p16_8xb128-coslr-100e_in1k.py']

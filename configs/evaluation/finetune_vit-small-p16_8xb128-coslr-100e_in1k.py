@@ -4,7 +4,7 @@ Paper: the recipe is BEiT's, arXiv 2106.08254; DINO's own fine-tuning is in its 
 arXiv 2104.14294.
 Command: bash tools/dist_train.sh \
     configs/evaluation/finetune_vit-small-p16_8xb128-coslr-100e_in1k.py 8 \
-    --cfg-options custom_hooks.0.checkpoint=FILE
+    --cfg-options pretrained=FILE
 One GPU: add optim_wrapper.accumulative_counts=8
 Published result: DINO's ViT-S/16, 800 epochs: 81.5 (DINO's own recipe). Not run here.
 """

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from .backbone import backbone_weights
 from .coverage import Coverage, compare_weights
 from .files import load_file
 
@@ -107,13 +108,13 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> Transfer:
 
     Args:
         backbone: Of mmpretrain, mmdet or dinomm, with the names of the pretrained one.
-        path: A file that pretraining wrote, or any with tensors named ``backbone.*``.
+        path: A file that pretraining wrote, or of another form that `backbone_weights` knows.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no checkpoint, or does not fill the backbone; nothing is loaded then.
     """
-    given = read_backbone(path)
+    given = _read_any(backbone, path)
     transfer = compare_backbone(backbone, given)
     faults = transfer.faults()
     if faults:
@@ -125,6 +126,16 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> Transfer:
     loaded = {name: given[name] for name in transfer.coverage.matched}
     backbone.load_state_dict({**backbone.state_dict(), **loaded})
     return transfer
+
+
+def _read_any(backbone: nn.Module, path: str | Path) -> Mapping[str, Tensor]:
+    try:
+        return read_backbone(path)
+    except ValueError as not_pretraining:
+        try:
+            return backbone_weights(backbone, load_file(path), str(path))
+        except ValueError:
+            raise not_pretraining from None
 
 
 def _reason(own: Mapping[str, Tensor], given: Mapping[str, Tensor], coverage: Coverage) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dinomm.models.backbones import DINOVisionTransformer, swin_attention
-from dinomm.models.library import backbones
+from dinomm.models.mmpretrain_models import backbones
 
 
 def attention_entropy(attention: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dinomm.models.backbones import swin_attention
-from dinomm.models.library import backbones
+from dinomm.models.mmpretrain_models import backbones
 
 from .attention import last_attention
 from .images import patch_stride

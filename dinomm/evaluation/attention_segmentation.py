@@ -18,7 +18,7 @@ from dinomm.models.backbones import DINOVisionTransformer
 
 from .attention import last_attention
 from .images import normalised, read_picture, whole_patches
-from .masks import VOID, jaccard, read_mask
+from .masks import VOID, jaccard, read_mask, read_names
 from .network import FrozenNetwork
 
 MASS = 0.6
@@ -52,14 +52,11 @@ def find_annotated(
     root = Path(root).expanduser()
     masks = root / ('SegmentationObject' if kind == 'object' else 'SegmentationClass')
     listing = root / 'ImageSets' / 'Segmentation' / f'{subset}.txt'
-    if not listing.is_file():
-        raise ValueError(
-            f'{listing} does not exist: expected a folder as VOCdevkit/VOC2012, with '
-            f'ImageSets/Segmentation/{subset}.txt, JPEGImages and {masks.name}'
-        )
-    names = listing.read_text().split()
-    if not names:
-        raise ValueError(f'{listing} names no image')
+    layout = (
+        f'a folder as VOCdevkit/VOC2012, with ImageSets/Segmentation/{subset}.txt, JPEGImages and '
+        f'{masks.name}'
+    )
+    names = read_names(listing, 'image', layout)
     if most is not None and most < len(names):
         names = [names[round(i)] for i in np.linspace(0, len(names) - 1, most)]
     found = [

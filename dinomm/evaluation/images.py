@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from dinomm.datasets.file_names import is_image
 from dinomm.datasets.samplers import SampleKey
 from dinomm.datasets.transforms import BrokenImageError, LoadImage
-from dinomm.models.library import backbones
+from dinomm.models.mmpretrain_models import backbones
 from dinomm.models.preprocessor import ViewGroup
 from dinomm.models.tokens import Tokens
 from dinomm.progress import Countdown

@@ -8,8 +8,7 @@ import torch
 from mmengine.config import Config
 from torch.utils.data import Subset
 
-from dinomm import launch
-from dinomm.data_paths import is_url, require_root
+from dinomm.data_paths import find_labels, is_url, require_root, train_folder
 from dinomm.datasets import ImageFiles
 from dinomm.registry import DATASETS
 
@@ -82,8 +81,8 @@ def _from_folder(config: Config, data: str) -> tuple[dict, dict]:
         raise ValueError('the config has no val_dataloader: it names the pipeline of the images')
     require_root(data, '--data')
     root = data if is_url(data) else os.path.expanduser(data)
-    train = launch.train_folder(root)
-    has_labels, labels = launch.find_labels(train)
+    train = train_folder(root)
+    has_labels, labels = find_labels(train)
     if not has_labels:
         raise ValueError(
             f'--data {data} shows no two classes: put the images into a folder for each class '
@@ -111,7 +110,7 @@ def folder_images(config: Config, folder: str) -> ImageFiles:
         raise ValueError('the config has no val_dataloader: it names the pipeline of the images')
     require_root(folder, 'the folder')
     root = folder if is_url(folder) else os.path.expanduser(folder)
-    has_labels, labels = launch.find_labels(root)
+    has_labels, labels = find_labels(root)
     return DATASETS.build(
         {
             'type': 'ImageFiles',

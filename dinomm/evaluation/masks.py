@@ -13,6 +13,25 @@ VOID = 255
 READ_MODES = ('P', 'L')
 
 
+def read_names(listing: Path, kind: str, layout: str) -> list[str]:
+    """The names in a list of annotated images or videos.
+
+    Args:
+        listing: The file.
+        kind: What it names, for messages.
+        layout: The folder that was expected, for messages.
+
+    Raises:
+        ValueError: There is no such file, or no name in it.
+    """
+    if not listing.is_file():
+        raise ValueError(f'{listing} does not exist: expected {layout}')
+    names = listing.read_text().split()
+    if not names:
+        raise ValueError(f'{listing} names no {kind}')
+    return names
+
+
 def read_mask(path: str | Path) -> np.ndarray:
     """(H, W) uint8, the number of the object at each pixel; 0 is background, 255 void.
 

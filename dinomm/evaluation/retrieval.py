@@ -16,8 +16,7 @@ from mmengine.config import Config
 from PIL import Image
 from torch import Tensor
 
-from dinomm import launch
-from dinomm.data_paths import is_url, require_root
+from dinomm.data_paths import find_labels, is_url, require_root, train_folder
 from dinomm.datasets.transforms import LoadImage
 from dinomm.registry import DATASETS
 
@@ -156,9 +155,9 @@ def _val_images(config: Config) -> dict:
 def _folder_images(data: str) -> dict:
     require_root(data, '--data')
     root = data if is_url(data) else os.path.expanduser(data)
-    if launch.train_folder(root) != root:
+    if train_folder(root) != root:
         root = os.path.join(root, 'val')
-    has_labels, kind = launch.find_labels(root)
+    has_labels, kind = find_labels(root)
     if not has_labels:
         raise _no_labels(root)
     return {'type': 'ImageFiles', 'root': root, 'labels': kind, '_scope_': 'dinomm'}

@@ -14,7 +14,7 @@ from dinomm.datasets.file_names import is_image
 
 from .images import encode_whole_patches, normalised, patch_stride, read_picture
 from .label_propagation import Propagation, label_map, one_hot_labels, propagate_through
-from .masks import VOID, jaccard, read_mask, read_palette, write_mask
+from .masks import VOID, jaccard, read_mask, read_names, read_palette, write_mask
 from .network import FrozenNetwork
 from .video_measures import boundary_accuracy, statistics
 
@@ -44,15 +44,11 @@ def find_videos(root: str | Path, subset: str = 'val', resolution: str = '480p')
     """
     root = Path(root).expanduser()
     listing = root / 'ImageSets' / '2017' / f'{subset}.txt'
-    if not listing.is_file():
-        raise ValueError(
-            f'{listing} does not exist: expected a folder of DAVIS-2017 with '
-            f'ImageSets/2017/{subset}.txt, JPEGImages/{resolution} and Annotations/{resolution}'
-        )
-    names = listing.read_text().split()
-    if not names:
-        raise ValueError(f'{listing} names no video')
-    return [_find_video(root, name, resolution) for name in names]
+    layout = (
+        f'a folder of DAVIS-2017 with ImageSets/2017/{subset}.txt, JPEGImages/{resolution} and '
+        f'Annotations/{resolution}'
+    )
+    return [_find_video(root, name, resolution) for name in read_names(listing, 'video', layout)]
 
 
 def _find_video(root: Path, name: str, resolution: str) -> Video:

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from dinomm.datasets.transforms.geometry import resized_crop
-from dinomm.models.library import backbones
+from dinomm.models.mmpretrain_models import backbones
 
 from .attention_maps import Query, attention_maps
 from .images import encode_whole_patches, normalised, patch_stride, read_picture

@@ -3,7 +3,7 @@
 Importing mmpretrain's models registers what configs name without a prefix.
 """
 
-from . import library  # noqa: F401
+from . import mmpretrain_models  # noqa: F401
 from .backbones import DINOVisionTransformer, FastSwinTransformer, ViTFeatureMap
 from .centering import MeanCentering
 from .heads import DINOHead, RegionMatchingHead

@@ -157,3 +157,14 @@ def test_a_file_that_would_run_code_does_not(tmp_path):
     with pytest.raises(ValueError, match='executed as code: refused'):
         load_backbone(vit(), tmp_path / 'x.pth')
     assert not (tmp_path / 'ran').exists()
+
+
+def test_a_file_of_torchvision_fills_a_resnet(tmp_path):
+    """Names without 'backbone.', and a classifier beside them."""
+    small = dict(type='mmpretrain.ResNet', depth=18, base_channels=8, stem_channels=8)
+    source, target = MODELS.build(small), MODELS.build(small)
+    state = {**source.state_dict(), 'fc.weight': torch.zeros(2, 2), 'fc.bias': torch.zeros(2)}
+    torch.save(state, tmp_path / 'resnet.pth')
+    assert not load_backbone(target, tmp_path / 'resnet.pth').faults()
+    for name, tensor in target.state_dict().items():
+        assert torch.equal(tensor, source.state_dict()[name]), name

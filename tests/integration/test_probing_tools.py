@@ -140,12 +140,14 @@ def test_fine_tuning_from_a_checkpoint_and_not_from_another(folder):
             f'{part}_dataloader.persistent_workers=False',
         ]
     arguments = (config, '--data', 'data', '--work-dir', 'tuned', '--cfg-options', *small)
-    run(folder, 'train.py', *arguments, 'custom_hooks.0.checkpoint=photos.pth')
+    run(folder, 'train.py', *arguments, 'pretrained=photos.pth')
     best = next((folder / 'tuned').glob('best_accuracy_top1_*.pth'))
     tuned = torch.load(best, weights_only=True)['state_dict']
     assert all(torch.equal(tuned[name], tensor) for name, tensor in state.items())
     assert tuned['head.fc.weight'].shape == (3, 96)
-    ended = processes.run_tool(
-        'train.py', *arguments, 'custom_hooks.0.checkpoint=weights.pth', cwd=folder
-    )
-    assert ended.status == 1 and 'weights.pth, read as' in ended.err
+    for wrong, sentence in (
+        ('weights.pth', 'checkpoint weights.pth does not fill the backbone'),
+        ('lost.pth', 'pretrained is lost.pth, which does not exist'),
+    ):
+        ended = processes.run_tool('train.py', *arguments, f'pretrained={wrong}', cwd=folder)
+        assert ended.status == 1 and sentence in ended.err

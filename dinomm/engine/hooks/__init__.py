@@ -3,7 +3,6 @@
 from .bad_images_hook import BadImagesHook
 from .continue_hook import ContinueHook
 from .interval_runtime_info_hook import IntervalRuntimeInfoHook
-from .load_backbone_hook import LoadBackboneHook
 from .optimizer_step_hook import OptimizerStepHook
 from .pretrained_backbone_hook import PretrainedBackboneHook
 from .teacher_ema_hook import TeacherEMAHook
@@ -12,7 +11,6 @@ __all__ = [
     'BadImagesHook',
     'ContinueHook',
     'IntervalRuntimeInfoHook',
-    'LoadBackboneHook',
     'OptimizerStepHook',
     'PretrainedBackboneHook',
     'TeacherEMAHook',
