@@ -107,7 +107,8 @@ class KNNLoop(BaseLoop):
         if not queried or not known or tuple(queried) == tuple(known):
             return labels
         number = {name: index for index, name in enumerate(known)}
-        return torch.tensor([number.get(name, -1) for name in queried])[labels]
+        numbers = [number.get(name, -1) for name in queried]
+        return torch.tensor(numbers, device=labels.device)[labels]
 
     def _queries(self, mode: str) -> Iterator[tuple[Tensor, Tensor]]:
         progress = self._countdown('query', self.dataloader)
