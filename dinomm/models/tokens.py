@@ -5,13 +5,14 @@ known family is an error, never a guess.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmpretrain.models.backbones import ResNet, SwinTransformer, TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 
 from .backbones import DINOVisionTransformer
+from .masking import Masks
 
 
 class Tokens(NamedTuple):
@@ -22,28 +23,34 @@ class Tokens(NamedTuple):
         region: (N, T, C), the T = h * w regions, row-major: patch tokens, or cells of the map;
             empty (N, 0, C) where they were not asked for and cost extra.
         grid: (h, w).
+        masks: Of the views, where the student's are masked: the student's tokens are of the masked
+            views, the teacher's of the same views unmasked.
     """
 
     view: Tensor
     region: Tensor
     grid: tuple[int, int]
+    masks: Masks | None = None
 
 
-def encode(backbone: nn.Module, images: Tensor, regions: bool = True) -> Tokens:
+def encode(
+    backbone: nn.Module, images: Tensor, regions: bool = True, masks: Tensor | None = None
+) -> Tokens:
     """Runs ``backbone`` on (N, 3, H, W) images of one size.
 
     Args:
         backbone: Of a known family.
         images: Normalised.
         regions: Whether the region features are needed.
+        masks: (N, T) bool, cells of :func:`mask_grid` that the backbone is not to see.
 
     Raises:
         ValueError: The backbone's output has no form that is known here.
     """
+    options: dict = {} if masks is None else {'masks': masks}
     if isinstance(backbone, DINOVisionTransformer) and not regions:
-        output = backbone(images, view_only=True)
-    else:
-        output = backbone(images)
+        options['view_only'] = True
+    output = backbone(images, **options)
     last = output[-1] if isinstance(output, list | tuple) else output
     height, width = images.shape[-2:]
     if isinstance(backbone, VisionTransformer):
@@ -57,6 +64,33 @@ def encode(backbone: nn.Module, images: Tensor, regions: bool = True) -> Tokens:
         f'{tuple(last.shape)}: expected a map (N, C, h, w). Set its out_type or out_indices so '
         'that the last output is the feature map'
     )
+
+
+def encode_groups(
+    backbone: nn.Module,
+    groups: Sequence[Tensor],
+    regions: Sequence[bool],
+    masks: Sequence[Tensor | None],
+) -> list[Tokens]:
+    """:func:`encode` of images of several sizes, one pass a size."""
+    return [
+        encode(backbone, images, needed, mask)
+        for images, needed, mask in zip(groups, regions, masks, strict=True)
+    ]
+
+
+def mask_grid(backbone: Any, images: Tensor) -> tuple[int, int]:
+    """The cells (h, w) of an image that can be masked.
+
+    Raises:
+        ValueError: The backbone cannot mask.
+    """
+    if not hasattr(backbone, 'mask_grid'):
+        raise ValueError(
+            f'model.masking is set, but model.backbone ({type(backbone).__name__}) cannot mask: '
+            'take DINOVisionTransformer with mask_token=True or MaskedSwinTransformer'
+        )
+    return backbone.mask_grid(*images.shape[-2:])
 
 
 def width_of(backbone: nn.Module) -> int | None:
