@@ -10,7 +10,7 @@ from .heads import DINOHead, RegionMatchingHead
 from .necks import SimpleFeaturePyramid
 from .preprocessor import MultiCropPreprocessor, ViewGroup
 from .self_distillation import SelfDistillation
-from .tokens import Tokens, encode
+from .tokens import Tokens, encode, encode_groups
 
 __all__ = [
     'DINOHead',
@@ -25,4 +25,5 @@ __all__ = [
     'ViTFeatureMap',
     'ViewGroup',
     'encode',
+    'encode_groups',
 ]
