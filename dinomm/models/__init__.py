@@ -11,7 +11,7 @@ from .masking import PatchMasking
 from .necks import SimpleFeaturePyramid
 from .preprocessor import MultiCropPreprocessor, ViewGroup
 from .self_distillation import SelfDistillation
-from .tokens import Tokens, encode
+from .tokens import Tokens, encode, encode_groups
 
 __all__ = [
     'DINOHead',
@@ -31,4 +31,5 @@ __all__ = [
     'ViTFeatureMap',
     'ViewGroup',
     'encode',
+    'encode_groups',
 ]

@@ -42,15 +42,66 @@ def encode(
         backbone: Of a known family.
         images: Normalised.
         regions: Whether the region features are needed.
-        masks: (N, T) bool, cells of :func:`mask_grid` that the backbone is not to see.
+        masks: Booleans (N, h, w) or (N, h * w) over the cells of ``backbone.mask_grid(H, W)``:
+            true where the mask token stands in for what is seen.
 
     Raises:
-        ValueError: The backbone's output has no form that is known here.
+        ValueError: The backbone's output has no form that is known here, or it cannot mask.
     """
-    options: dict = {} if masks is None else {'masks': masks}
+    options: dict = {}
     if isinstance(backbone, DINOVisionTransformer) and not regions:
         options['view_only'] = True
-    output = backbone(images, **options)
+    if masks is not None:
+        require_mask_token(backbone)
+        options['masks'] = masks
+    return _tokens(backbone, backbone(images, **options), images)
+
+
+def encode_groups(
+    backbone: nn.Module,
+    groups: Sequence[Tensor],
+    regions: Sequence[bool],
+    masks: Sequence[Tensor | None],
+) -> list[Tokens]:
+    """:func:`encode` of several groups of images, each of one size.
+
+    One pass a group; a ``DINOVisionTransformer`` with ``pack=True`` takes all in one, with the
+    same result.
+
+    Args:
+        backbone: Of a known family.
+        groups: (N, 3, H, W) each, normalised.
+        regions: Of each, whether the region features are needed.
+        masks: Of each, or None.
+
+    Raises:
+        ValueError: As :func:`encode`.
+    """
+    if not getattr(backbone, 'pack', False) or len(groups) == 1:
+        return [
+            encode(backbone, *arguments) for arguments in zip(groups, regions, masks, strict=True)
+        ]
+    # through the call and not forward_packed, which torch.compile and hooks would not see
+    outputs = backbone(list(groups), [not wanted for wanted in regions], list(masks))
+    return [
+        _tokens(backbone, output, images) for output, images in zip(outputs, groups, strict=True)
+    ]
+
+
+def require_mask_token(backbone: nn.Module) -> None:
+    """Checks that ``backbone`` can mask its input.
+
+    Raises:
+        ValueError: It has no mask token.
+    """
+    if getattr(backbone, 'mask_token', None) is None:
+        raise ValueError(
+            f'model.backbone of type {type(backbone).__name__} cannot mask its input: take '
+            'DINOVisionTransformer or FastSwinTransformer, with mask_token=True'
+        )
+
+
+def _tokens(backbone: nn.Module, output: Any, images: Tensor) -> Tokens:
     last = output[-1] if isinstance(output, list | tuple) else output
     height, width = images.shape[-2:]
     if isinstance(backbone, VisionTransformer):
@@ -66,30 +117,13 @@ def encode(
     )
 
 
-def encode_groups(
-    backbone: nn.Module,
-    groups: Sequence[Tensor],
-    regions: Sequence[bool],
-    masks: Sequence[Tensor | None],
-) -> list[Tokens]:
-    """:func:`encode` of images of several sizes, one pass a size."""
-    return [
-        encode(backbone, images, needed, mask)
-        for images, needed, mask in zip(groups, regions, masks, strict=True)
-    ]
-
-
 def mask_grid(backbone: Any, images: Tensor) -> tuple[int, int]:
     """The cells (h, w) of an image that can be masked.
 
     Raises:
         ValueError: The backbone cannot mask.
     """
-    if not hasattr(backbone, 'mask_grid'):
-        raise ValueError(
-            f'model.masking is set, but model.backbone ({type(backbone).__name__}) cannot mask: '
-            'take DINOVisionTransformer with mask_token=True or MaskedSwinTransformer'
-        )
+    require_mask_token(backbone)
     return backbone.mask_grid(*images.shape[-2:])
 
 
