@@ -8,6 +8,8 @@ import importlib
 import sys
 from types import ModuleType
 
+from dinomm.language_models import leave_out_language_models
+
 
 def import_backbones() -> ModuleType:
     """mmpretrain's models are registered; mmdet is left out unless it was imported before."""
@@ -21,4 +23,5 @@ def import_backbones() -> ModuleType:
         del sys.modules['mmdet']
 
 
+leave_out_language_models()
 backbones = import_backbones()
