@@ -104,7 +104,8 @@ class TeacherEMAHook(Hook):
         """``state_dict`` becomes the teacher's, the student goes into ``ema_state_dict``."""
         student = checkpoint['state_dict']
         for name, head in self.student.heads.items():
-            self.teacher.heads[name].centering.load_state_dict(head.centering.state_dict())
+            if hasattr(head, 'centering'):
+                self.teacher.heads[name].centering.load_state_dict(head.centering.state_dict())
         checkpoint['ema_state_dict'] = {
             STUDENT_PREFIX + name: tensor for name, tensor in student.items()
         }
