@@ -22,6 +22,9 @@ from .training import can_go_on, training_from, training_to, unpacked
 CLUES = {'ema_state_dict': 'dinomm', 'ibot_loss': 'ibot', 'ibot_patch_loss': 'dinov2'}
 """Formats by what else is in a file."""
 
+HEADS = {'heads': 'dinomm', 'dino_head': 'dinov2', 'head_dense': 'esvit'}
+"""Formats by the beginnings of names."""
+
 
 class Conversion(NamedTuple):
     """What became of a file.
@@ -120,7 +123,7 @@ def convert(
 def _source(content: Mapping[str, Any], state: State, source: str, target: str, file: str) -> str:
     """The file's format, by its name or by what the names in it look like."""
     if source == AUTO:
-        seen = [name for key, name in CLUES.items() if key in content] or recognised(state)
+        seen = _by_clues(content, state) or recognised(state)
         if not seen:
             raise ValueError(
                 f'checkpoint {file} has names of no format that is known: {_some(state)}'
@@ -141,6 +144,13 @@ def _source(content: Mapping[str, Any], state: State, source: str, target: str, 
         raise ValueError(
             f'checkpoint {file} is not in the format {source} ({error}); {looks}'
         ) from None
+
+
+def _by_clues(content: Mapping[str, Any], state: State) -> list[str]:
+    clues = [name for key, name in CLUES.items() if key in content]
+    heads = {name.partition('.')[0] for name in state}
+    clues += [name for head, name in HEADS.items() if head in heads]
+    return clues
 
 
 def _already(file: str | Path, target: str) -> str:

@@ -132,8 +132,9 @@ def read_names(format: Format, given: Mapping[str, Tensor]) -> Backbone:
         try:
             return _read_family(format, family, given)
         except ValueError as error:
-            errors.append(error)
-    raise errors[0] if len(errors) == 1 else _of_no_family(format, given)
+            known = sum(family.names.ours(name) is not None for name in given)
+            errors.append((known, error))
+    raise max(errors, key=lambda found: found[0])[1]
 
 
 def _read_family(format: Format, family: Family, given: Mapping[str, Tensor]) -> Backbone:
@@ -152,13 +153,6 @@ def _read_family(format: Format, family: Family, given: Mapping[str, Tensor]) ->
     if not state:
         raise ValueError(f'there is no name of {format.title}')
     return Backbone(family.kind, family.read(state), left_out, family.norm_eps)
-
-
-def _of_no_family(format: Format, given: Mapping[str, Tensor]) -> ValueError:
-    known = [family.names.ours for family in format.families]
-    foreign = [n for n in given if not any(ours(n) for ours in known) and not _reason(n, BESIDE)]
-    shown = ', '.join((foreign or list(given))[:3])
-    return ValueError(f'these are not the names of a network in {format.title}: {shown}')
 
 
 class Written(NamedTuple):

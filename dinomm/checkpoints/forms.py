@@ -9,7 +9,12 @@ from .swin import num_stages
 HEAD_WIDTH = 64
 """Of every published ViT of the matrix."""
 
-RESNETS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
+RESNETS: dict[tuple[int, ...], int] = {
+    (2, 2, 2, 2): 18,
+    (3, 4, 6, 3): 50,
+    (3, 4, 23, 3): 101,
+    (3, 8, 36, 3): 152,
+}
 
 
 class VitForm(NamedTuple):

@@ -5,7 +5,8 @@ read are also those that newer releases have inside. Queries, keys and values ar
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from .dinov2 import with_mask_token
 from .formats import Family, Format, Forward, Patterns, State
 from .forms import Form, SwinForm, VitForm
 from .names import NameTable
-from .networks import EPS
+from .networks import EPS, evaluated
 from .swin import EARLIER_NORMS, NO_INDEX, read_swin, write_swin
 
 EMBEDDINGS = [
@@ -111,7 +112,6 @@ SWIN = NameTable(
     ]
 )
 POOLER: Patterns = ((r'pooler\.', 'the pooler of a classifier'),)
-BUFFERS: Patterns = ((r'.*\.relative_position_index\Z', 'a buffer, computed from the window'),)
 
 
 def joined(state: State, whole: str, parts: Iterable[str]) -> State:
@@ -236,6 +236,21 @@ def _hidden(width: int, swiglu: bool) -> int:
     return (width * 2 // 3 + 7) // 8 * 8 if swiglu else width
 
 
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """Without the library's progress bars and reports; the coverage says what they would."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@torch.no_grad()
 def forward(form: Form, state: State, images: torch.Tensor) -> Forward:
     """Features of Hugging Face's network with the weights, eps 1e-6.
 
@@ -248,15 +263,16 @@ def forward(form: Form, state: State, images: torch.Tensor) -> Forward:
     kind = getattr(transformers, settings.pop('architectures')[0])
     options = {} if kind.__name__.startswith('Dinov2') else {'add_pooling_layer': False}
     settings.pop('dtype')
-    network, found = kind.from_pretrained(
-        None,
-        config=kind.config_class(**settings),
-        state_dict={name: tensor.clone() for name, tensor in state.items()},
-        output_loading_info=True,
-        **options,
-    )
-    with torch.no_grad():
-        features = network.eval().float()(images).last_hidden_state
+    with _quiet(transformers.utils.logging):
+        network, found = kind.from_pretrained(
+            None,
+            config=kind.config_class(**settings),
+            state_dict={name: tensor.clone() for name, tensor in state.items()},
+            output_loading_info=True,
+            **options,
+        )
+    evaluated(network)
+    features = network(images).last_hidden_state
     coverage = Coverage(
         [name for name in network.state_dict() if name not in found['missing_keys']],
         sorted(found['missing_keys']),
@@ -300,7 +316,7 @@ FORMAT = Format(
             _read_swin,
             _write_swin,
             left_out=(*NO_INDEX, *EARLIER_NORMS),
-            beside=(*POOLER, *BUFFERS),
+            beside=(*POOLER, *NO_INDEX),
             norm_eps=1e-5,
         ),
     ),

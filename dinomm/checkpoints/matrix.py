@@ -10,7 +10,7 @@ from .formats import Backbone, Format, read_names
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
-        mmpretrain.DINOMM,
+        torchvision.FORMAT,
         dino.FORMAT,
         ibot.FORMAT,
         dinov2.FORMAT,
@@ -19,10 +19,10 @@ FORMATS: dict[str, Format] = {
         huggingface.FORMAT,
         mmpretrain.MMPRETRAIN,
         mmdet.FORMAT,
-        torchvision.FORMAT,
+        mmpretrain.DINOMM,
     )
 }
-"""By name, as the command line has it."""
+"""By name, as the command line has it; where files of two look alike, the likelier first."""
 
 PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
 """Before the names of a backbone, in files of any format."""

@@ -16,14 +16,20 @@ NORM = {'type': 'LN', 'eps': EPS}
 
 
 def filled(network: nn.Module, state: State) -> Coverage:
-    """Fills a network for evaluation, layer norms of the published eps; tells what fits."""
+    """Fills a network and readies it for the comparison; tells what fits."""
     coverage = compare_weights(network.state_dict(), state)
     network.load_state_dict({name: state[name] for name in coverage.matched}, strict=False)
+    evaluated(network)
+    return coverage
+
+
+def evaluated(network: nn.Module) -> None:
+    """Readies a network for the comparison: in evaluation, float32, all norms of one eps."""
     for module in network.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = EPS
-    network.eval().float()
-    return coverage
+    network.eval()  # mmpretrain's returns nothing
+    network.float()
 
 
 def mm_network(form: Form, state: State, scope: str) -> nn.Module:
@@ -34,12 +40,10 @@ def mm_network(form: Form, state: State, scope: str) -> nn.Module:
     """
     config = _config(form, state, scope)
     if scope == 'mmdet':
-        import dinomm.detection
+        import dinomm.detection  # stand-ins for operators that are not compiled
+        import mmdet.models  # noqa: F401
     import dinomm.models  # noqa: F401
     from dinomm.registry import MODELS
-
-    if scope == 'mmdet':
-        from mmdet.registry import MODELS
     from mmengine.registry import DefaultScope
 
     with DefaultScope.overwrite_default_scope(scope):
@@ -85,11 +89,11 @@ def _vit(form: VitForm, scope: str) -> dict[str, Any]:
         layer_cfgs=dict(ffn_type='swiglu_fused') if form.swiglu else {},
     )
     if scope == 'dinomm':
-        config['type'] = 'dinomm.DINOVisionTransformer'
-        if form.registers:
-            config['num_registers'] = form.registers
-        if form.mask_token:
-            config['mask_token'] = True
+        config |= dict(
+            type='dinomm.DINOVisionTransformer',
+            num_registers=form.registers,
+            mask_token=form.mask_token,
+        )
     return config
 
 

@@ -14,7 +14,7 @@ from .dino import NO_MASKS, VIT
 from .formats import Family, Format, Forward, State
 from .forms import SwinForm, VitForm
 from .networks import filled
-from .swin import EARLIER_NORMS, NO_INDEX, PUBLISHED, read_swin, write_swin
+from .swin import EARLIER_NORMS, NO_INDEX, NO_MASK, PUBLISHED, read_swin, write_swin
 
 NAMES = VIT + [
     ('register_tokens', 'reg_token'),
@@ -126,7 +126,7 @@ def forward(form: VitForm | SwinForm, state: State, images: torch.Tensor) -> For
     """
     import timm
 
-    network = timm.create_model(**model_options(form))
+    network: Any = timm.create_model(**model_options(form))
     coverage = filled(network, state)
     features = network.forward_features(images)
     if isinstance(form, SwinForm):
@@ -154,6 +154,7 @@ FORMAT = Format(
             _read_swin,
             _write_swin,
             left_out=(*NO_INDEX, *EARLIER_NORMS),
+            beside=(*NO_INDEX, *NO_MASK),
             norm_eps=1e-5,
         ),
     ),

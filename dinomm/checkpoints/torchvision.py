@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from .formats import Format, Forward, State
-from .forms import Form
+from .forms import ResNetForm
 from .networks import filled
 from .resnet import RESNET
 
 
 @torch.no_grad()
-def forward(form: Form, state: State, images: torch.Tensor) -> Forward:
+def forward(form: ResNetForm, state: State, images: torch.Tensor) -> Forward:
     """Features of torchvision's network with the weights."""
     import torchvision
 
@@ -23,7 +23,7 @@ def forward(form: Form, state: State, images: torch.Tensor) -> Forward:
     return Forward(maps[0].flatten(2).transpose(1, 2), coverage)
 
 
-def usage(form: Form, file: str) -> str:
+def usage(form: ResNetForm, file: str) -> str:
     """A line that loads the file."""
     return (
         f'network = torchvision.models.resnet{form.depth}(); network.fc = torch.nn.Identity(); '
