@@ -1,5 +1,6 @@
 """Networks of dinomm, mmpretrain, mmdet and torchvision around converted weights."""
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -40,11 +41,12 @@ def mm_network(form: Form, state: State, scope: str) -> nn.Module:
     """
     config = _config(form, state, scope)
     if scope == 'mmdet':
-        import dinomm.detection  # stand-ins for operators that are not compiled
-        import mmdet.models  # noqa: F401
-    import dinomm.models  # noqa: F401
-    from dinomm.registry import MODELS
+        import_module('dinomm.detection')  # stand-ins for operators that are not compiled
+        import_module('mmdet.models')
+    import_module('dinomm.models')
     from mmengine.registry import DefaultScope
+
+    from dinomm.registry import MODELS
 
     with DefaultScope.overwrite_default_scope(scope):
         return MODELS.build(config)

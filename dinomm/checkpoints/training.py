@@ -104,6 +104,9 @@ def training_from(source: str, content: Mapping[str, Any]) -> tuple[dict[str, An
             state, dropped = _network(source, layout, content[role])
             networks[role] = {**state, **centers}
             left_out |= {f'{role}: {name}': reason for name, reason in dropped.items()}
+    mask_token = networks.get('student', {}).get('backbone.mask_token')
+    if mask_token is not None:  # iBOT's teacher has none; it sees no masks
+        networks['teacher'].setdefault('backbone.mask_token', mask_token.clone())
     checkpoint: dict[str, Any] = dict(
         meta=dict(epoch=int(content.get('epoch') or 0), iter=int(content.get('iteration') or 0)),
         state_dict=networks['teacher'],
