@@ -26,6 +26,14 @@ HEADS = {'heads': 'dinomm', 'dino_head': 'dinov2', 'head_dense': 'esvit'}
 """Formats by the beginnings of names."""
 
 
+EPS_OPTIONS = {
+    'timm': 'create it with norm_layer=functools.partial(torch.nn.LayerNorm, eps={:g})',
+    'mmdet': "give it norm_cfg=dict(type='LN', eps={:g})",
+    'huggingface': 'give its config layer_norm_eps={:g}',
+}
+HF_SWIN_EPS = 1e-5
+
+
 class Conversion(NamedTuple):
     """What became of a file.
 
@@ -212,10 +220,16 @@ def _notes(
     if target == 'timm' and 'register_tokens' in found.state:
         notes.append('class token and its position became their sum, as timm holds them')
     if found.norm_eps != written.norm_eps:
-        place = 'it stands in config.json' if weight_files.is_folder(out) else 'set it there'
+        option = EPS_OPTIONS.get(target, 'give the network its eps').format(found.norm_eps)
+        place = 'it stands in config.json' if weight_files.is_folder(out) else option
         notes.append(
             f'layer norms have eps {found.norm_eps:g} in {source}, {written.norm_eps:g} by default '
             f'in {target}: {place}'
+        )
+    if target == 'huggingface' and found.kind == 'swin' and found.norm_eps != HF_SWIN_EPS:
+        notes.append(
+            f"Hugging Face's Swin has eps {HF_SWIN_EPS:g} in patch embedding and merging, whatever "
+            'its config says: features differ a little from those compared'
         )
     return notes
 
