@@ -77,7 +77,7 @@ class DINOVisionTransformer(VisionTransformer):
         """Input tokens (N, 1 + h * w, C) of images (N, 3, H, W)."""
         tokens, grid = self.patch_embed(images)
         if self.with_cls_token:
-            tokens = torch.cat([self.cls_token.expand(len(images), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.cls_token.expand(images.shape[0], -1, -1), tokens], dim=1)
         return self.pre_norm(self.drop_after_pos(tokens + self.position_embedding(tuple(grid))))
 
     def forward(self, images: Tensor, view_only: bool = False) -> tuple[Tensor, ...]:
