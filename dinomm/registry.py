@@ -10,6 +10,10 @@ from importlib import import_module
 from mmengine.registry import Registry
 from mmpretrain import registry as mmpretrain
 
+from .language_models import leave_out_language_models
+
+leave_out_language_models()
+
 LOCATIONS = ['dinomm.models', 'dinomm.datasets', 'dinomm.engine', 'dinomm.evaluation']
 
 

@@ -5,6 +5,8 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+import dinomm.registry  # noqa: F401  # what it sets, no test that imports mmpretrain can miss
+
 GOLDEN = Path(__file__).parent / 'data/golden'
 GLOBAL_SIZE, LOCAL_SIZE = 16, 8
 

@@ -89,3 +89,10 @@ def test_unknown_names_are_not_found(name):
     from dinomm.registry import MODELS
 
     assert MODELS.get(name) is None
+
+
+def test_transformers_of_any_version_leave_mmpretrain_and_mmdet_usable():
+    pytest.importorskip('transformers')
+    pytest.importorskip('mmdet')
+    run('import dinomm.registry, mmpretrain.models')
+    run('import dinomm.detection, mmdet.models')

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from dinomm.registry import HOOKS, OPTIM_WRAPPERS, PARAM_SCHEDULERS
 
-from .schedules import TeacherTemperature
+from .schedules import Clock, TeacherTemperature
 
 MOST_STEPS = 20_000
 STEPS_PER_EPOCH = 100
@@ -64,7 +64,7 @@ def schedule_values(config: Config, steps_per_epoch: int | None = None) -> Sched
         if 'teacher_temp' in head:
             temperature = TeacherTemperature.build(head['teacher_temp'])
             values[f'teacher temperature ({name})'] = np.array(
-                [temperature.at(i // steps_per_epoch) for i in range(steps)]
+                [temperature.at(Clock(i, steps_per_epoch)) for i in range(steps)]
             )
     frozen = config.get('optim_wrapper', {}).get('freeze_last_layer', 0)
     return ScheduleValues(np.arange(steps) / steps_per_epoch, values, frozen)

@@ -8,6 +8,23 @@ import math
 from typing import NamedTuple
 
 
+class Clock(NamedTuple):
+    """Where a run stands, in performed optimizer steps.
+
+    Attributes:
+        step: Steps performed so far.
+        epoch_steps: Steps of an epoch; under gradient accumulation it need not be whole.
+    """
+
+    step: int
+    epoch_steps: float
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, counted from 0."""
+        return int(self.step / self.epoch_steps + 1e-9)
+
+
 def cosine(start: float, end: float, step: int, num_steps: int) -> float:
     """Half a cosine from ``start`` at step 0 to ``end`` at step ``num_steps``, then ``end``.
 
@@ -22,13 +39,15 @@ def cosine(start: float, end: float, step: int, num_steps: int) -> float:
 class TeacherTemperature(NamedTuple):
     """Linear over the first ``warmup_epochs`` epochs, constant after.
 
-    As published the last warm-up epoch already has the end value: ``warmup_epochs`` equally spaced
-    values, both ends included. A constant 0 makes the targets hard.
+    It changes from epoch to epoch (DINO), or with ``by_step`` from step to step (DINOv2). As
+    published the last epoch, or step, of the warm-up already has the end value: so many equally
+    spaced values, both ends included. A constant 0 makes the targets hard.
     """
 
     start: float
     end: float
-    warmup_epochs: int = 0
+    warmup_epochs: float = 0
+    by_step: bool = False
 
     @classmethod
     def build(cls, config: float | dict) -> 'TeacherTemperature':
@@ -50,10 +69,13 @@ class TeacherTemperature(NamedTuple):
             raise ValueError(f'teacher_temp is {config!r}: expected {form}')
         return schedule
 
-    def at(self, epoch: int) -> float:
-        """The temperature of an epoch, counted from 0."""
-        if epoch >= self.warmup_epochs:
+    def at(self, clock: Clock) -> float:
+        """The temperature at a point of the run."""
+        count, last = (
+            (clock.step, round(self.warmup_epochs * clock.epoch_steps) - 1)
+            if self.by_step
+            else (clock.epoch, self.warmup_epochs - 1)
+        )
+        if count > last:
             return self.end
-        if self.warmup_epochs == 1:
-            return self.start
-        return self.start + (self.end - self.start) * epoch / (self.warmup_epochs - 1)
+        return self.start + (self.end - self.start) * count / max(last, 1)

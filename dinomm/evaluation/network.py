@@ -48,8 +48,8 @@ class FrozenNetwork(nn.Module):
         tokens = []
         for group in inputs:
             with self.autocast(group.images.device):
-                view, region, grid = encode(self.backbone, group.images, regions)
-            tokens.append(Tokens(view.float(), region.float(), grid))
+                found = encode(self.backbone, group.images, regions)
+            tokens.append(Tokens(found.view.float(), found.region.float(), found.grid))
         return tokens
 
     def autocast(self, device: torch.device) -> torch.autocast:

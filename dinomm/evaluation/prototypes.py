@@ -81,9 +81,10 @@ def measure_excitation(
                 continue
             numbers = [batch['data_samples'][i].sample_key[2] for i in own]
             (group,) = network.data_preprocessor(batch, False)['inputs']
-            (tokens,) = network.extract_feat([group], regions=head.uses_regions)
-            features = tokens.region if head.uses_regions else tokens.view[:, None]
-            grids.append(tokens.grid if head.uses_regions else (1, 1))
+            regions = head.uses_regions != 'none'
+            (tokens,) = network.extract_feat([group], regions)
+            features = tokens.region if regions else tokens.view[:, None]
+            grids.append(tokens.grid if regions else (1, 1))
             bottleneck = head.bottleneck(features[own].flatten(0, 1)).float()
             yield bottleneck.unflatten(0, (len(own), -1)), torch.tensor(numbers, device=device)
 

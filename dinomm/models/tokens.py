@@ -5,13 +5,14 @@ known family is an error, never a guess.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmpretrain.models.backbones import ResNet, SwinTransformer, TIMMBackbone, VisionTransformer
 from torch import Tensor, nn
 
 from .backbones import DINOVisionTransformer
+from .masking import Masks
 
 
 class Tokens(NamedTuple):
@@ -22,28 +23,85 @@ class Tokens(NamedTuple):
         region: (N, T, C), the T = h * w regions, row-major: patch tokens, or cells of the map;
             empty (N, 0, C) where they were not asked for and cost extra.
         grid: (h, w).
+        masks: Of the views, where the student's are masked: the student's tokens are of the masked
+            views, the teacher's of the same views unmasked.
     """
 
     view: Tensor
     region: Tensor
     grid: tuple[int, int]
+    masks: Masks | None = None
 
 
-def encode(backbone: nn.Module, images: Tensor, regions: bool = True) -> Tokens:
+def encode(
+    backbone: nn.Module, images: Tensor, regions: bool = True, masks: Tensor | None = None
+) -> Tokens:
     """Runs ``backbone`` on (N, 3, H, W) images of one size.
 
     Args:
         backbone: Of a known family.
         images: Normalised.
         regions: Whether the region features are needed.
+        masks: Booleans (N, h, w) or (N, h * w) over the cells of ``backbone.mask_grid(H, W)``:
+            true where the mask token stands in for what is seen.
 
     Raises:
-        ValueError: The backbone's output has no form that is known here.
+        ValueError: The backbone's output has no form that is known here, or it cannot mask.
     """
+    options: dict = {}
     if isinstance(backbone, DINOVisionTransformer) and not regions:
-        output = backbone(images, view_only=True)
-    else:
-        output = backbone(images)
+        options['view_only'] = True
+    if masks is not None:
+        require_mask_token(backbone)
+        options['masks'] = masks
+    return _tokens(backbone, backbone(images, **options), images)
+
+
+def encode_groups(
+    backbone: nn.Module,
+    groups: Sequence[Tensor],
+    regions: Sequence[bool],
+    masks: Sequence[Tensor | None],
+) -> list[Tokens]:
+    """:func:`encode` of several groups of images, each of one size.
+
+    One pass a group; a ``DINOVisionTransformer`` with ``pack=True`` takes all in one, with the
+    same result.
+
+    Args:
+        backbone: Of a known family.
+        groups: (N, 3, H, W) each, normalised.
+        regions: Of each, whether the region features are needed.
+        masks: Of each, or None.
+
+    Raises:
+        ValueError: As :func:`encode`.
+    """
+    if not getattr(backbone, 'pack', False) or len(groups) == 1:
+        return [
+            encode(backbone, *arguments) for arguments in zip(groups, regions, masks, strict=True)
+        ]
+    # through the call and not forward_packed, which torch.compile and hooks would not see
+    outputs = backbone(list(groups), [not wanted for wanted in regions], list(masks))
+    return [
+        _tokens(backbone, output, images) for output, images in zip(outputs, groups, strict=True)
+    ]
+
+
+def require_mask_token(backbone: nn.Module) -> None:
+    """Checks that ``backbone`` can mask its input.
+
+    Raises:
+        ValueError: It has no mask token.
+    """
+    if getattr(backbone, 'mask_token', None) is None:
+        raise ValueError(
+            f'model.backbone of type {type(backbone).__name__} cannot mask its input: take '
+            'DINOVisionTransformer or FastSwinTransformer, with mask_token=True'
+        )
+
+
+def _tokens(backbone: nn.Module, output: Any, images: Tensor) -> Tokens:
     last = output[-1] if isinstance(output, list | tuple) else output
     height, width = images.shape[-2:]
     if isinstance(backbone, VisionTransformer):
@@ -57,6 +115,16 @@ def encode(backbone: nn.Module, images: Tensor, regions: bool = True) -> Tokens:
         f'{tuple(last.shape)}: expected a map (N, C, h, w). Set its out_type or out_indices so '
         'that the last output is the feature map'
     )
+
+
+def mask_grid(backbone: Any, images: Tensor) -> tuple[int, int]:
+    """The cells (h, w) of an image that can be masked.
+
+    Raises:
+        ValueError: The backbone cannot mask.
+    """
+    require_mask_token(backbone)
+    return backbone.mask_grid(*images.shape[-2:])
 
 
 def width_of(backbone: nn.Module) -> int | None:

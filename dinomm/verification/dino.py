@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dinomm.checkpoints import compare_weights
 from dinomm.checkpoints.dino import head_name, vit_name
+from dinomm.engine.schedules import Clock
 from dinomm.models import DINOHead, DINOVisionTransformer, Tokens, encode
 
 from .result import Result, compare
@@ -145,7 +146,7 @@ def check_loss(arrays: Arrays) -> Iterator[Result]:
     identity = torch.eye(num_prototypes)
     head.prototypes.weight_v.data.copy_(identity)
     for epoch, temperature in enumerate(temperatures):
-        head.start_epoch(epoch)
+        head.start_step(Clock(epoch, epoch_steps=1))
         teacher = torch.from_numpy(np.array(arrays[f'{epoch}/teacher']))
         student = torch.from_numpy(np.array(arrays[f'{epoch}/student'])).requires_grad_()
         before = head.centering.center.clone()

@@ -17,6 +17,8 @@ CHECKS = {
     'dino_loss': 'dino:check_loss',
     'dino_trace': 'trace:check_dino_trace',
     'dino_vit': 'dino:check_vit',
+    'dinov2_vit': 'dinov2:check_vit',
+    'dinov2_losses': 'dinov2_losses:check_losses',
     'esvit_loss': 'esvit:check_loss',
     'esvit_swin': 'esvit:check_swin',
     'esvit_trace': 'trace:check_esvit_trace',

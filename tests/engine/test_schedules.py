@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dinomm.engine.schedules import TeacherTemperature, cosine
+from dinomm.engine.schedules import Clock, TeacherTemperature, cosine
 
 
 def test_cosine_goes_from_start_to_end():
@@ -26,11 +26,11 @@ def test_cosine_stays_at_the_end():
 def test_teacher_temperature_is_the_published_table(warmup, epochs):
     table = np.concatenate([np.linspace(0.04, 0.07, warmup), np.full(epochs, 0.07)])
     schedule = TeacherTemperature(0.04, 0.07, warmup)
-    values = [schedule.at(epoch) for epoch in range(epochs)]
+    values = [schedule.at(Clock(epoch, 1)) for epoch in range(epochs)]
     assert values == pytest.approx(table[:epochs].tolist(), abs=1e-12)
-    assert schedule.at(1000) == 0.07
+    assert schedule.at(Clock(1000, 1)) == 0.07
 
 
 def test_a_number_is_constant():
     schedule = TeacherTemperature.build(0.05)
-    assert {schedule.at(epoch) for epoch in range(5)} == {0.05}
+    assert {schedule.at(Clock(epoch, 1)) for epoch in range(5)} == {0.05}

@@ -14,7 +14,7 @@ import torch
 
 from dinomm import launch
 from dinomm.engine import DINOOptimWrapper, TeacherEMAHook
-from dinomm.engine.schedules import TeacherTemperature
+from dinomm.engine.schedules import Clock, TeacherTemperature
 from dinomm.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS
 
 from . import shipped
@@ -235,8 +235,8 @@ def resolved(config) -> dict:
         freeze=wrapper.freeze_last_layer,
         momentum=(teacher.momentum_at(0, 10), teacher.momentum_at(10, 10)),
         temperature=(
-            temperature.at(0),
-            temperature.at(epochs - 1),
+            temperature.at(Clock(0, 1)),
+            temperature.at(Clock(epochs - 1, 1)),
             temperature.warmup_epochs,
         ),
         prototypes=head.num_prototypes,

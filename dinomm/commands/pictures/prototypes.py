@@ -42,7 +42,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     how = common.extraction(config, args)
     found = prototypes.measure_excitation(network, head, spread(images, args.limit), how, args.top)
     sample = prototypes.sample_prototypes(found.chosen, args.prototypes)
-    what = 'regions' if head.uses_regions else 'images'
+    what = 'images' if head.uses_regions == 'none' else 'regions'
     titles = [
         f'Prototype {k}: first choice of {count:,} {what if count > 1 else what[:-1]}'
         for k, count in zip(sample, found.chosen[sample].tolist(), strict=True)

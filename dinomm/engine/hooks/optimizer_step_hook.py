@@ -2,10 +2,12 @@
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_dist_info, get_rank
 from mmengine.hooks import ParamSchedulerHook
 from mmengine.model import is_model_wrapper
 
+from dinomm.engine.batch_part import BatchPart
+from dinomm.engine.schedules import Clock
 from dinomm.registry import HOOKS
 
 
@@ -24,13 +26,15 @@ class OptimizerStepHook(ParamSchedulerHook):
     """
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Seeds torch and tells model and optimizer wrapper the epoch."""
+        """Seeds torch; tells optimizer wrapper and model where the run stands."""
         torch.manual_seed(step_seed(runner.seed, runner.iter, get_rank()))
         wrapper = runner.optim_wrapper
-        steps_per_epoch = len(runner.train_dataloader) / wrapper.accumulative_counts
-        epoch = int(wrapper.steps / steps_per_epoch + 1e-9)
-        wrapper.start_epoch(epoch)
-        _unwrapped(runner).start_epoch(epoch)
+        counts = wrapper.accumulative_counts
+        clock = Clock(wrapper.steps, len(runner.train_dataloader) / counts)
+        wrapper.start_epoch(clock.epoch)
+        window, micro_batch = divmod(runner.iter, counts)
+        part = BatchPart((runner.seed, window), micro_batch, counts, *get_dist_info())
+        _unwrapped(runner).start_step(clock, part)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """At the end of an accumulation window, moves what the step moved or skipped."""

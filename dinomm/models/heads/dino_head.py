@@ -30,7 +30,7 @@ class DINOHead(PrototypeHead):
     def loss(
         self, student: Tensor, teacher: Tensor, teacher_prototypes: Tensor, batch: int
     ) -> Tensor:
-        """The weighted loss (scalar); remembers the teacher's rows for the centre.
+        """The weighted loss (scalar).
 
         Args:
             student: (V * B, D) bottleneck rows, view-major.
@@ -38,6 +38,7 @@ class DINOHead(PrototypeHead):
             teacher_prototypes: (K, D) of the teacher's head.
             batch: B, the number of images.
         """
+        self.see_teacher(teacher, teacher_prototypes)
         loss = cross_view_loss(
             student.unflatten(0, (-1, batch)),
             self.prototypes.weight,
@@ -46,5 +47,4 @@ class DINOHead(PrototypeHead):
             self.targets,
             self.student_temp,
         )
-        self.remember(teacher, teacher_prototypes)
         return self.loss_weight * loss

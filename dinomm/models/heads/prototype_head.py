@@ -2,15 +2,14 @@
 
 from itertools import pairwise
 
-import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dinomm.engine.schedules import TeacherTemperature
+from dinomm.engine.schedules import Clock, TeacherTemperature
 from dinomm.models.init_cfg import loads_weights
 from dinomm.registry import MODELS
 
+from .head import Head
 from .prototypes import Prototypes
 
 
@@ -30,12 +29,10 @@ def build_projector(
     return nn.Sequential(*layers)
 
 
-class PrototypeHead(BaseModule):
+class PrototypeHead(Head):
     """Projector, prototypes, centering and temperatures; a subclass adds ``project`` and ``loss``.
 
-    ``project`` turns the tokens of all views into what ``loss`` takes of either network; it is
-    the head's own form, and nobody else looks into it. It stops at the bottleneck, so no tensor
-    of rows x prototypes leaves a head.
+    ``project`` stops at the bottleneck, so no tensor of rows x prototypes leaves a head.
 
     Args:
         in_channels: C, the width of the backbone's features.
@@ -48,12 +45,10 @@ class PrototypeHead(BaseModule):
         fixed_length: Prototypes keep length 1 (advised for ViT-B; not for ViT-S).
         student_temp: Temperature of the student.
         teacher_temp: Temperature of the teacher: a number (0 for hard targets), or
-            ``dict(start=.04, end=.07, warmup_epochs=30)``.
+            ``dict(start=.04, end=.07, warmup_epochs=30)``; see :class:`.TeacherTemperature`.
         centering: Config of the centering module; it is given ``num_prototypes``.
         loss_weight: Factor of this head's loss.
     """
-
-    uses_regions = False
 
     def __init__(
         self,
@@ -88,7 +83,7 @@ class PrototypeHead(BaseModule):
         self.student_temp = student_temp
         self.loss_weight = loss_weight
         self.temperature = TeacherTemperature.build(teacher_temp)
-        self.teacher_temp = self.temperature.at(0)
+        self.teacher_temp = self.temperature.at(Clock(0, 1))
         self.projector = build_projector(
             in_channels, hidden_channels, bottleneck_channels, num_layers, batch_norm
         )
@@ -108,9 +103,9 @@ class PrototypeHead(BaseModule):
                 nn.init.zeros_(module.bias)
         self.prototypes.init_weights()
 
-    def start_epoch(self, epoch: int) -> None:
-        """Sets the teacher's temperature of an epoch (counted from 0)."""
-        self.teacher_temp = self.temperature.at(epoch)
+    def start_step(self, clock: Clock) -> None:
+        """Sets the teacher's temperature."""
+        self.teacher_temp = self.temperature.at(clock)
 
     def bottleneck(self, features: Tensor) -> Tensor:
         """L2-normalised bottleneck rows (N, D) of features (N, C).
@@ -123,17 +118,23 @@ class PrototypeHead(BaseModule):
                 f'in_channels of the head is {self.in_channels}, the backbone gives '
                 f'{features.shape[-1]}: set model.heads.*.in_channels={features.shape[-1]}'
             )
+        if (
+            len(features) == 1
+        ):  # batch norm refuses a single row; of two equal ones it takes the same
+            return self.bottleneck(features.expand(2, -1))[:1]
         return F.normalize(self.projector(features), dim=-1, eps=1e-12)
 
     def targets(self, logits: Tensor) -> Tensor:
         """Target probabilities (..., K) of the teacher's logits, centred and sharpened."""
         return self.centering.targets(logits, self.teacher_temp)
 
-    def remember(self, teacher_rows: Tensor, teacher_prototypes: Tensor) -> None:
-        """Adds the teacher's bottleneck rows (N, D) to those that will move the centre."""
-        rows = teacher_rows.detach().float()
-        with torch.autocast(rows.device.type, enabled=False):
-            self.centering.accumulate(teacher_prototypes.detach().float() @ rows.sum(0), len(rows))
+    def see_teacher(self, rows: Tensor, prototypes: Tensor) -> None:
+        """Shows all the teacher's rows (N, D) of a batch to the centering, before the targets."""
+        self.centering.see(rows, prototypes, self.teacher_temp)
+
+    def prototype_weights(self) -> Tensor:
+        """(K, D), computed anew at each call."""
+        return self.prototypes.weight
 
     def finish_step(self, performed: bool) -> None:
         """Moves the centre after a performed optimizer step; forgets the rows otherwise."""

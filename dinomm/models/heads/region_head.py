@@ -42,7 +42,7 @@ class RegionMatchingHead(PrototypeHead):
     features. Works on every backbone that gives a map: cells of a map, or patch tokens.
     """
 
-    uses_regions = True
+    uses_regions = 'all'
 
     def project(self, groups: Sequence[Tokens]) -> Regions:
         """Bottleneck rows of all groups' regions, in one call, and what they are matched by.
@@ -70,7 +70,7 @@ class RegionMatchingHead(PrototypeHead):
     def loss(
         self, student: Regions, teacher: Regions, teacher_prototypes: Tensor, batch: int
     ) -> Tensor:
-        """The weighted loss (scalar); remembers the teacher's rows for the centre.
+        """The weighted loss (scalar).
 
         Args:
             student: Of V views.
@@ -80,6 +80,7 @@ class RegionMatchingHead(PrototypeHead):
         """
         teacher_sizes = teacher.sizes(batch)
         teacher_rows = by_image(teacher.rows, batch)
+        self.see_teacher(teacher_rows.flatten(0, 1), teacher_prototypes)
         loss = region_matching_loss(
             by_image(student.rows, batch),
             self.prototypes.weight,
@@ -92,7 +93,6 @@ class RegionMatchingHead(PrototypeHead):
             self.targets,
             self.student_temp,
         )
-        self.remember(teacher_rows.flatten(0, 1), teacher_prototypes)
         return self.loss_weight * loss
 
 

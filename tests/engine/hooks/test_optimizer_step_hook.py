@@ -15,11 +15,16 @@ class Record(Hook):
     def __init__(self, save_to=None):
         self.save_to = save_to
         self.seeds, self.epochs, self.centers, self.scheduled = [], [], [], []
+        self.parts = []
 
     def before_train(self, runner):
         model = runner.model
-        start_epoch = model.start_epoch
-        model.start_epoch = lambda epoch: (self.epochs.append(epoch), start_epoch(epoch))
+        start_step = model.start_step
+        model.start_step = lambda clock, part: (
+            self.epochs.append(clock.epoch),
+            self.parts.append(part),
+            start_step(clock, part),
+        )
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.seeds.append(torch.initial_seed())

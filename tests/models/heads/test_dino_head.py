@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dinomm.engine.schedules import Clock
 from dinomm.models import DINOHead, Tokens
 from dinomm.models.heads.prototype_head import build_projector
 
@@ -144,7 +145,7 @@ def test_teacher_temperature_follows_the_epoch(form, temperatures):
     head = build(teacher_temp=form)
     assert head.teacher_temp == pytest.approx(temperatures[0])
     for epoch, expected in enumerate(temperatures):
-        head.start_epoch(epoch)
+        head.start_step(Clock(epoch, 1))
         assert head.teacher_temp == pytest.approx(expected)
 
 
