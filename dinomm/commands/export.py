@@ -145,4 +145,4 @@ def export(
 
 def row(name: str, width: int, *cells: str) -> str:
     """A line of the table."""
-    return f'{name:<{width}}' + ''.join(f'{cell:>11}' for cell in cells)
+    return f'{name:<{width}}' + ''.join(f'{cell:>9}' for cell in cells)

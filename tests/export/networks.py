@@ -26,6 +26,17 @@ SHIFTED_SWIN = dict(
 BACKBONES = {
     **networks.BACKBONES,
     'swin': SHIFTED_SWIN,
+    'dinov2-vit': {
+        **networks.BACKBONES['vit'],
+        'layer_cfgs': {'ffn_type': 'swiglu_fused'},
+        'layer_scale_init_value': 0.5,
+        'num_registers': 2,
+        'mask_token': True,
+        'pad_to_patch': False,
+        'position_offset': 0.0,
+        'position_antialias': True,
+    },
+    'rotary-vit': {**networks.BACKBONES['vit'], 'positions': 'rotary', 'num_registers': 2},
     'mmpretrain-vit': {
         **networks.BACKBONES['vit'],
         'type': 'VisionTransformer',
