@@ -68,7 +68,9 @@ def test_clipping_before_the_step(monkeypatch, per_parameter):
         total = torch.stack([gradient.norm() for gradient in expected]).norm()
         expected = [gradient * 0.3 / (total + 1e-6) for gradient in expected]
     model.zero_grad()
-    wrapper = wrap(model, clip_grad={'max_norm': 0.3, 'per_parameter': per_parameter})
+    wrapper = wrap(
+        model, clip_grad={'max_norm': 0.3, 'per': 'parameter' if per_parameter else 'model'}
+    )
     seen = gradients_at_step(monkeypatch, wrapper)
     wrapper.update_params(loss_of(model).mul(50))
     for actual, gradient in zip(seen, expected, strict=True):
