@@ -62,7 +62,7 @@ class SelfDistillation(BaseSelfSupervisor):
         self.masking = MODELS.build(masking) if masking else None
         self._clock, self._part = Clock(0, 1), BatchPart()
         for head in self.heads.values():
-            head.share(self.heads)
+            head.share(dict(self.heads.items()))
         self._check_heads()
         object.__setattr__(self, '_teacher', None)
         object.__setattr__(self, '_anchor', None)

@@ -111,6 +111,27 @@ model = dict(
 """
 """What makes the tiny config EsViT: a Swin whose maps are 4x4 and 2x2, and a region head."""
 REGIONS_COMPARED = {**COMPARED, 'model.heads.region.teacher_temp': 0.2}
+MASKED = """
+model = dict(
+    backbone=dict(mask_token=True),
+    masking=dict(type='PatchMasking', min_cells=1, share={share}),
+    heads=dict(
+        view=dict(centering=dict(_delete_=True, type={centering!r})),
+        patch=dict(
+            type='MaskedPatchHead',
+            in_channels=24,
+            hidden_channels=32,
+            bottleneck_channels=16,
+            num_prototypes=32,
+            centering=dict(type={centering!r}),
+            {patch}
+        ),
+        koleo=dict(type='KoLeoHead', over_ranks=True),
+    ),
+)
+"""
+"""What makes the tiny config DINOv2: masks, a patch head, KoLeo."""
+MASKED_COMPARED = {**COMPARED, 'model.heads.patch.teacher_temp': 0.2}
 
 
 def write_images(folder: Path, images: int = IMAGES, noise: float = 30) -> Path:

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
-from dinomm.models import MeanCentering
+from dinomm.models import MeanCentering, SinkhornKnopp
 
 
 def test_targets_are_centred_and_sharpened():
@@ -74,3 +75,80 @@ def test_centre_is_saved_and_sums_are_not():
 def test_momentum_is_a_share(momentum):
     with pytest.raises(ValueError, match=r'centering\.momentum'):
         MeanCentering(4, momentum=momentum)
+
+
+def published_sinkhorn(logits, temperature, iterations=3):
+    """SwAV's loop over the whole matrix (prototypes x rows)."""
+    q = (logits.double() / temperature).exp().T
+    prototypes, rows = q.shape
+    q /= q.sum()
+    for _ in range(iterations):
+        q /= q.sum(1, keepdim=True) * prototypes
+        q /= q.sum(0, keepdim=True) * rows
+    return (q * rows).T
+
+
+def sinkhorn(rows, prototypes, temperature=0.07, **options):
+    centering = SinkhornKnopp(len(prototypes), **options)
+    centering.see(rows, prototypes, temperature)
+    return centering, centering.targets(rows.float() @ prototypes.float().T, temperature)
+
+
+@pytest.mark.parametrize('iterations', [1, 3, 5])
+@pytest.mark.parametrize('rows', [1, 5, 40])
+def test_sinkhorn_is_the_published_loop(rows, iterations, monkeypatch):
+    monkeypatch.setattr('dinomm.models.centering.CHUNK_BYTES', 4 * 16 * 3)  # three rows at a time
+    features, prototypes = torch.randn(rows, 8), torch.randn(16, 8) * 0.3
+    _, targets = sinkhorn(features, prototypes, iterations=iterations)
+    expected = published_sinkhorn(features @ prototypes.T, 0.07, iterations)
+    torch.testing.assert_close(targets.double(), expected, atol=1e-6, rtol=1e-4)
+
+
+def test_sinkhorn_uses_every_prototype_equally():
+    features = F.normalize(torch.randn(64, 8) + 2, dim=-1)  # all in one direction
+    prototypes = F.normalize(torch.randn(16, 8), dim=-1)
+    _, targets = sinkhorn(features, prototypes, iterations=30)
+    torch.testing.assert_close(targets.sum(0), torch.full((16,), 4.0), rtol=1e-2, atol=1e-2)
+    alone = (features @ prototypes.T / 0.07).softmax(-1).sum(0)
+    assert alone.max() > 20
+
+
+def test_sinkhorn_does_not_overflow():
+    features, prototypes = torch.randn(12, 8), torch.randn(16, 8) * 1e4
+    _, targets = sinkhorn(features, prototypes, 0.04)
+    assert targets.isfinite().all()
+    torch.testing.assert_close(targets.sum(1), torch.ones(12))
+
+
+def test_sinkhorn_without_rows():
+    centering, targets = sinkhorn(torch.zeros(0, 8), torch.randn(16, 8))
+    assert targets.shape == (0, 16)
+    assert not centering.scales.any()
+
+
+def test_sinkhorn_is_float32_under_autocast_and_carries_nothing_on():
+    features, prototypes = torch.randn(12, 8).bfloat16(), torch.randn(16, 8)
+    expected = sinkhorn(features, prototypes)[1]
+    with torch.autocast('cpu', torch.bfloat16):
+        centering = SinkhornKnopp(16)
+        centering.see(torch.randn(5, 8), prototypes, 0.07)
+        centering.update()
+        centering.see(features, prototypes, 0.07)
+    targets = centering.targets(features.float() @ prototypes.T, 0.07)
+    assert targets.dtype == torch.float32
+    torch.testing.assert_close(targets, expected)
+    assert not centering.state_dict()
+
+
+def test_sinkhorn_refuses():
+    with pytest.raises(ValueError, match=r'centering\.iterations is 0'):
+        SinkhornKnopp(4, iterations=0)
+    with pytest.raises(ValueError, match='take MeanCentering for hard targets'):
+        SinkhornKnopp(4).see(torch.zeros(1, 2), torch.zeros(4, 2), 0)
+
+
+def test_centre_stays_without_rows():
+    centering = MeanCentering(4, momentum=0.5)
+    centering.center.fill_(2.0)
+    centering.update()
+    assert torch.equal(centering.center, torch.full((1, 4), 2.0))

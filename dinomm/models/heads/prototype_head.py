@@ -118,6 +118,10 @@ class PrototypeHead(Head):
                 f'in_channels of the head is {self.in_channels}, the backbone gives '
                 f'{features.shape[-1]}: set model.heads.*.in_channels={features.shape[-1]}'
             )
+        if (
+            len(features) == 1
+        ):  # batch norm refuses a single row; of two equal ones it takes the same
+            return self.bottleneck(features.expand(2, -1))[:1]
         return F.normalize(self.projector(features), dim=-1, eps=1e-12)
 
     def targets(self, logits: Tensor) -> Tensor:
