@@ -71,6 +71,7 @@ def shrink(config: Config, data: Path) -> None:
         view.size = max(16, view.size // 7) * (2 if larger else 1)
     config.train_dataloader.update(batch_size=8, num_workers=0, persistent_workers=False)
     config.train_dataloader.dataset.root = str(data)
+    config.train_dataloader.sampler.pop('epoch_size', None)
     launch.drop_validation(config)
     config.train_cfg.max_epochs = 2
     for scheduler in config.param_scheduler:
