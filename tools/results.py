@@ -2,6 +2,7 @@
 """Makes the tables over seeds of README and docs: python tools/results.py [NAME ...].
 
 dino_digits     DINO's quick start on the digits: k-NN beside the untrained network
+dinov2_digits   DINOv2's objectives there, as published and by the small-data recipe, beside DINO
 esvit_digits    EsViT's quick runs there, L_V beside L_V + L_R: k-NN and correspondence
 coco_digits     the quick detectors on composed images, pretrained or not: COCO average precision
 """
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dinomm import launch
 from dinomm.benchmark.report import write_json
 
-TABLES = ('dino_digits', 'esvit_digits', 'coco_digits')
+TABLES = ('dino_digits', 'dinov2_digits', 'esvit_digits', 'coco_digits')
 
 
 def main() -> None:
