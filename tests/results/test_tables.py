@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dinomm import quickstart
-from dinomm.results import dino_digits, esvit_digits
+from dinomm.results import dino_digits, dinov2_digits, esvit_digits
 from tests.integration import tiny
 from tools import results
 
@@ -24,7 +24,8 @@ def small_runs(tmp_path, monkeypatch):
     def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> quickstart.Run:
         seed = int(options[options.index('--seed') + 1])
         trained.append((config_file.stem, seed))
-        extra = {'quickstart_digits': '', 'quickstart_swin': BOTH}.get(config_file.stem, VIEW)
+        extra = '' if 'digits' in config_file.stem else BOTH
+        extra = VIEW if config_file.stem.endswith('-view') else extra
         config = tiny.write_config(tmp_path / config_file.name, data, extra)
         options = {
             'randomness.seed': seed,
@@ -36,7 +37,7 @@ def small_runs(tmp_path, monkeypatch):
         return quickstart.Run(work_dir, runner.cfg.copy(), checkpoint)
 
     monkeypatch.setattr(quickstart, 'pretrain', pretrain)
-    for module in (quickstart, esvit_digits):
+    for module in (quickstart, esvit_digits, dinov2_digits):
         monkeypatch.setattr(module, 'write_digits', lambda _: data)
     return trained
 
@@ -81,3 +82,14 @@ def test_unknown_table(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         results.main()
     assert "there is no table 'esvit'" in capsys.readouterr().err
+
+
+def test_dinov2(small_runs, tmp_path):
+    figures = dinov2_digits.make([4], tmp_path / 'work')
+    (run,) = figures['runs']
+    names = ['quickstart_digits', 'quickstart_digits-published', 'quickstart_digits']
+    assert small_runs == [(name, 4) for name in names]
+    assert list(run['knn']) == ['DINO', 'DINOv2 as published', 'DINOv2, small data']
+    rows = dinov2_digits.lines(figures)[2:]
+    for row, knn in zip(rows, run['knn'].values(), strict=True):
+        assert f'{knn["untrained"]:.1f} %' in row and row.endswith(f'{knn["teacher"]:.1f} %')
