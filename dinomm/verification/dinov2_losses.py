@@ -36,14 +36,14 @@ def check_losses(arrays: Arrays) -> Iterator[Result]:
         yield compare(name, value, arrays[name], 1e-5, relative=True)
 
 
-def _sinkhorn(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _sinkhorn(stored: dict[str, Tensor]) -> dict[str, Tensor | None]:
     logits, temperature = stored['teacher'], float(stored['temp'])
     centering = SinkhornKnopp(logits.shape[1])
     centering.see(logits, torch.eye(logits.shape[1]), temperature)
     return {'assignment': centering.targets(logits, temperature)}
 
 
-def _view(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _view(stored: dict[str, Tensor]) -> dict[str, Tensor | None]:
     """All pairs count here: the students are local views, beside two uniform global ones."""
     student, targets = stored['student'].requires_grad_(), stored['teacher_prob']
     num_prototypes, num_global = targets.shape[-1], len(targets)
@@ -56,7 +56,7 @@ def _view(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     return {'loss_sum': total.detach() - of_global_pairs, 'grad': student.grad}
 
 
-def _patch(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _patch(stored: dict[str, Tensor]) -> dict[str, Tensor | None]:
     masks = Masks.of(stored['masks'].numpy(), num_views=len(stored['masks']))
     student, teacher = stored['student'].requires_grad_(), stored['teacher']
     num_prototypes = student.shape[1]
@@ -76,7 +76,7 @@ def _patch(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     return {'assignment': head.targets(teacher), 'loss': loss, 'grad': student.grad}
 
 
-def _koleo(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+def _koleo(stored: dict[str, Tensor]) -> dict[str, Tensor | None]:
     features = stored['x'].requires_grad_()
     loss = koleo_loss(nearest_distances(features))
     loss.backward()

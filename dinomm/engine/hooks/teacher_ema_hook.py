@@ -26,8 +26,8 @@ def copy_as_teacher(student: Any) -> Any:
     for module in teacher.modules():
         if isinstance(module, _DropoutNd):
             module.p = 0.0
-        # drop path and attention dropout as plain numbers; 'dropout' is torch's attention's
-        for name in ('drop_prob', 'attn_drop', 'dropout'):
+        # randomness as plain numbers: drop path, attention dropout ('dropout' is torch's), rotation
+        for name in ('drop_prob', 'attn_drop', 'dropout', 'rotary_rescale'):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
     teacher.train()

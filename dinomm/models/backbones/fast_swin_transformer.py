@@ -53,7 +53,7 @@ class FastSwinTransformer(SwinTransformer):
         return super().forward((images, self.mask_token, masks))
 
     def mask_grid(self, height: int, width: int) -> tuple[int, int]:
-        """Cells (h, w) of the last map, 32 px each, for images of this size; the last may be less."""
+        """Cells (h, w) of the last map: 32 px each, those at the end perhaps less."""
         cell = 2 ** self._num_merges()
         rows, columns = self._patch_grid(height, width)
         return -(-rows // cell), -(-columns // cell)

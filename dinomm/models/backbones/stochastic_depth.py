@@ -8,16 +8,29 @@ from torch import Tensor, nn
 SKIPPED_ABOVE = 0.1  # at lower rates picking the samples costs more than their branch
 
 
-class Draw(NamedTuple):
-    """Samples of a batch that a residual branch runs on, and the factor of what it adds.
+class Subset(NamedTuple):
+    """The branch runs on S samples alone, and what it adds counts ``factor`` times.
 
     Attributes:
-        samples: (S,) their indices; None: all.
-        scale: The factor, (B, 1, 1) where all run, 0 for a dropped one.
+        samples: (S,) indices.
+        factor: B / S.
     """
 
-    samples: Tensor | None
-    scale: Tensor | float
+    samples: Tensor
+    factor: float
+
+
+class Scaled(NamedTuple):
+    """The branch runs on all samples, and what it adds counts ``factors`` times.
+
+    Attributes:
+        factors: (B, 1, 1), 0 for a dropped sample.
+    """
+
+    factors: Tensor
+
+
+Draw = Subset | Scaled
 
 
 class StochasticDepth(nn.Module):
@@ -47,9 +60,9 @@ class StochasticDepth(nn.Module):
             return None
         if self.skip_dropped and rate > SKIPPED_ABOVE:
             size = max(int(batch * (1 - rate)), 1)
-            return Draw(torch.randperm(batch, device=device)[:size], batch / size)
+            return Subset(torch.randperm(batch, device=device)[:size], batch / size)
         keep = 1 - rate
-        return Draw(None, (keep + torch.rand(batch, 1, 1, device=device)).floor() / keep)
+        return Scaled((keep + torch.rand(batch, 1, 1, device=device)).floor() / keep)
 
     def forward(self, branch: Tensor) -> Tensor:
         """The branch as it is: mmpretrain's modules call this where the block has dropped."""
@@ -62,15 +75,11 @@ class StochasticDepth(nn.Module):
 
 def keep(tokens: Tensor, draw: Draw | None) -> Tensor:
     """The samples of (B, L, C) that the branch runs on, (S, L, C)."""
-    if draw is None or draw.samples is None:
-        return tokens
-    return tokens.index_select(0, draw.samples)
+    return tokens.index_select(0, draw.samples) if isinstance(draw, Subset) else tokens
 
 
 def add_branch(tokens: Tensor, branch: Tensor, draw: Draw | None) -> Tensor:
     """(B, L, C) plus what the branch gave for the kept samples, (S, L, C)."""
-    if draw is None:
-        return tokens + branch
-    if draw.samples is None:
-        return tokens + branch * draw.scale
-    return tokens.index_add(0, draw.samples, branch.to(tokens.dtype), alpha=draw.scale)
+    if isinstance(draw, Subset):
+        return tokens.index_add(0, draw.samples, branch.to(tokens.dtype), alpha=draw.factor)
+    return tokens + (branch if draw is None else branch * draw.factors.to(tokens.dtype))

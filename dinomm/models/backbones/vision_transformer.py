@@ -1,5 +1,6 @@
 """mmpretrain's ViT with what those of DINO and DINOv2 have besides."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,9 +15,7 @@ from .masking import flat_masks, mask_patches
 from .packed_blocks import Pass, make_packed
 from .positions import resize_positions, square_grid
 from .rotary import Rotation, rotation
-
-FFN_TYPES = ('origin', 'swiglu_fused')
-POSITIONS = ('table', 'rotary')
+from .vit_options import check_options, layer_settings, require
 
 
 @MODELS.register_module()
@@ -55,6 +54,7 @@ class DINOVisionTransformer(VisionTransformer):
 
     arch_zoo = {
         **VisionTransformer.arch_zoo,
+        **dict.fromkeys(['dinov2-b', 'dinov2-base'], VisionTransformer.arch_zoo['deit-base']),
         **dict.fromkeys(['dinov2-l', 'dinov2-large'], VisionTransformer.arch_zoo['large']),
     }
 
@@ -77,31 +77,14 @@ class DINOVisionTransformer(VisionTransformer):
         out_type: str = 'raw',
         **kwargs,
     ):
-        _require(
-            out_type == 'raw',
-            f'out_type is {out_type!r}: DINOVisionTransformer gives all tokens; leave it away',
-        )
-        _require(
-            not isinstance(arch, str) or arch in self.arch_zoo,
-            f'arch is {arch!r}: expected a dict or one of {sorted(self.arch_zoo)}',
-        )
-        _require(
-            0 <= position_offset < 1,
-            f'position_offset is {position_offset}: expected from 0 up to, but not including, 1',
-        )
-        _require(positions in POSITIONS, f'positions is {positions!r}: expected one of {POSITIONS}')
-        _require(
-            rotary_rescale == 0 or rotary_rescale > 1,
-            f'rotary_rescale is {rotary_rescale}: expected 0 or the largest factor, above 1',
-        )
-        _require(
-            num_registers >= 0, f'num_registers is {num_registers}: expected 0 or more (DINOv2: 4)'
+        check_options(
+            arch, self.arch_zoo, out_type, position_offset, positions, rotary_rescale, num_registers
         )
         super().__init__(
             arch=arch,
             out_type=out_type,
             drop_path_rate=drop_path_rate,
-            layer_cfgs=_layer_settings(layer_cfgs, drop_path_rate if drop_path_uniform else None),
+            layer_cfgs=layer_settings(layer_cfgs, drop_path_rate if drop_path_uniform else None),
             **kwargs,
         )
         self.position_offset = position_offset
@@ -118,12 +101,12 @@ class DINOVisionTransformer(VisionTransformer):
         )
         self.mask_token = nn.Parameter(torch.zeros(1, width)) if mask_token else None
         if positions == 'rotary':
-            _require(
+            require(
                 width // self.arch_settings['num_heads'] % 4 == 0,
                 f'arch has {width} channels for {self.arch_settings["num_heads"]} heads: rotary '
                 'positions need a multiple of 4 for each head',
             )
-            self.pos_embed = None
+            self.pos_embed: Any = None
         for layer in self.layers:
             make_packed(layer, skip_dropped)
         self.mask_grid(*self.img_size)
@@ -157,7 +140,7 @@ class DINOVisionTransformer(VisionTransformer):
             ValueError: They are not whole, and ``pad_to_patch`` is off.
         """
         patch = self.patch_embed.projection.stride
-        _require(
+        require(
             self.pad_to_patch or (height % patch[0] == 0 and width % patch[1] == 0),
             f'pad_to_patch is off, and an image is {height}x{width}: sizes of crops and img_size '
             f'must be multiples of the patch, {patch[0]}x{patch[1]}',
@@ -177,11 +160,13 @@ class DINOVisionTransformer(VisionTransformer):
         Raises:
             ValueError: The grid is none, or the width C another.
         """
-        width = pos_embed.shape[-1]
-        _require(
-            self.pos_embed is not None and pos_embed.ndim == 3 and width == self.embed_dims,
-            f'arch has a width of {self.embed_dims} and positions='
-            f'{"rotary" if self.pos_embed is None else "table"!r}: a pos_embed of shape '
+        require(
+            self.pos_embed is not None,
+            "positions is 'rotary': there is no table of positions to resize for",
+        )
+        require(
+            pos_embed.ndim == 3 and pos_embed.shape[-1] == self.embed_dims,
+            f'arch has a width of {self.embed_dims}: a pos_embed of shape '
             f'{tuple(pos_embed.shape)} does not fit',
         )
         if pos_embed.shape == self.pos_embed.shape:
@@ -190,15 +175,9 @@ class DINOVisionTransformer(VisionTransformer):
         return self._resized(pos_embed, native, tuple(self.patch_resolution))
 
     def _resized(self, table: Tensor, native: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-        return resize_positions(
-            table,
-            int(self.with_cls_token),
-            native,
-            grid,
-            self.position_offset,
-            self.position_antialias,
-            self.interpolate_mode,
-        )
+        extra, offset = int(self.with_cls_token), self.position_offset
+        rule = (offset, self.position_antialias, self.interpolate_mode)
+        return resize_positions(table, extra, native, grid, *rule)
 
     def _prepare_pos_embed(self, state_dict, prefix, *args, **kwargs) -> None:
         # mmpretrain calls this before it loads, and would count registers as positions
@@ -276,8 +255,8 @@ class DINOVisionTransformer(VisionTransformer):
 
     def last_blocks(self, images: Tensor, num_blocks: int) -> list[Tensor]:
         """Tokens of the last ``num_blocks`` blocks, each through the final norm."""
-        blocks = [tokens for (tokens,) in self._blocks([images])][-num_blocks:]
-        return [self.ln1(tokens) if self.final_norm else tokens for tokens in blocks]
+        blocks = deque(self._blocks([images], [None], [False]), maxlen=num_blocks)
+        return [self.ln1(tokens) if self.final_norm else tokens for (tokens,) in blocks]
 
     def last_attention(self, images: Tensor) -> Tensor:
         """Attention of the last block after the softmax, (N, heads, L, L), L = extra + h * w."""
@@ -290,11 +269,10 @@ class DINOVisionTransformer(VisionTransformer):
     def _blocks(
         self,
         images: Sequence[Tensor],
-        masks: Sequence[Tensor | None] | None = None,
-        shorten: Sequence[bool] | None = None,
+        masks: Sequence[Tensor | None],
+        shorten: Sequence[bool],
     ) -> Iterator[list[Tensor]]:
-        """The tokens of all sizes after each block; the last one's ``shorten`` to the view."""
-        masks, shorten = masks or [None] * len(images), shorten or [False] * len(images)
+        """The tokens of all sizes after each block; ``shorten``: after the last the view alone."""
         groups, passes = [], []
         for group, mask, only in zip(images, masks, shorten, strict=True):
             groups.append(self.embed(group, mask))
@@ -338,23 +316,3 @@ class DINOVisionTransformer(VisionTransformer):
             token = getattr(self, name, None)  # mmpretrain's constructor freezes before they exist
             if token is not None:
                 token.requires_grad = False
-
-
-def _layer_settings(
-    layer_cfgs: dict | Sequence[dict] | None, drop_path_rate: float | None
-) -> dict | list[dict]:
-    """mmpretrain's ``layer_cfgs``, with a rate of stochastic depth for every block."""
-    uniform = {} if drop_path_rate is None else {'drop_path_rate': drop_path_rate}
-    single = layer_cfgs is None or isinstance(layer_cfgs, dict)
-    settings = [{**uniform, **(s or {})} for s in ([layer_cfgs] if single else layer_cfgs)]
-    for block in settings:
-        _require(
-            block.get('ffn_type', 'origin') in FFN_TYPES,
-            f'layer_cfgs has ffn_type={block.get("ffn_type")!r}: expected one of {FFN_TYPES}',
-        )
-    return settings[0] if single else settings
-
-
-def _require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise ValueError(f'model.backbone.{sentence}')

@@ -29,6 +29,7 @@ def initialised(**options):
         {'with_cls_token': False},
         {'out_indices': [0, 2]},
         {'layer_scale_init_value': 0.5},
+        {'layer_scale_init_value': 0.5, 'layer_cfgs': {'ffn_type': 'swiglu_fused'}},
     ],
     ids=str,
 )
