@@ -51,7 +51,7 @@ KEYS_BY_PLACE = (
     (r'\.vision_encoder$', {'pretrained'}),
 )
 FIXED_KEYS = {
-    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'auto_scale_lr': {'base_batch_size', 'enable', 'rule'},
     'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
 }

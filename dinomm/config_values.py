@@ -11,6 +11,7 @@ WHOLE_FROM = {
     'train_cfg.val_interval': 1,
     'train_dataloader.batch_size': 1,
     'train_dataloader.num_workers': 0,
+    'train_dataloader.sampler.epoch_size': 1,
     'val_dataloader.batch_size': 1,
     'val_dataloader.num_workers': 0,
     'optim_wrapper.accumulative_counts': 1,
@@ -42,7 +43,23 @@ def _problems(config: Config) -> Iterator[str]:
         value = _value(config, path)
         if value is not None and not (_is_number(value) and value >= 0):
             yield f'{path} is {value!r}: expected a number from 0'
+    if _value(config, 'auto_scale_lr.enable') and _value(config, 'auto_scale_lr.rule'):
+        yield (
+            'auto_scale_lr.enable is True: then mmengine scales the rate, which knows no '
+            'auto_scale_lr.rule; leave enable away and start with --auto-scale-lr'
+        )
+    yield from _anchors_that_nobody_sets(config)
     yield from _schedules_after_the_end(config)
+
+
+def _anchors_that_nobody_sets(config: Config) -> Iterator[str]:
+    heads, hooks = _value(config, 'model.heads'), config.get('custom_hooks') or ()
+    names = [n for n, h in heads.items() if _is_type(h, 'GramHead')] if heads else []
+    if names and not any(_is_type(hook, 'GramAnchorHook') for hook in hooks):
+        yield (
+            f'model.heads.{names[0]} (GramHead) compares with an anchor, and nobody sets one: its '
+            "loss would be 0 for ever; add dict(type='GramAnchorHook', begin=EPOCH) to custom_hooks"
+        )
 
 
 def _schedules_after_the_end(config: Config) -> Iterator[str]:
@@ -66,6 +83,10 @@ def _value(config: Config, path: str) -> Any:
     for key in path.split('.'):
         value = value.get(key) if isinstance(value, Mapping | Config) else None
     return value
+
+
+def _is_type(config: Any, name: str) -> bool:
+    return isinstance(config, Mapping) and str(config.get('type')).rpartition('.')[2] == name
 
 
 def _is_whole(value: Any) -> bool:

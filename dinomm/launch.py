@@ -206,24 +206,6 @@ def set_amp(config: Config, dtype: str) -> None:
         wrapper.optimizer.fused = False
 
 
-def scale_lr(config: Config, num_processes: int) -> None:
-    """Linear rule: the learning rate times the effective batch over the config's base batch.
-
-    Raises:
-        ValueError: The config states no ``auto_scale_lr.base_batch_size``.
-    """
-    base = config.get('auto_scale_lr', {}).get('base_batch_size')
-    if not base:
-        raise ValueError(
-            '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the '
-            'batch that its learning rate is meant for'
-        )
-    wrapper = config.optim_wrapper
-    micro_batches = wrapper.get('accumulative_counts', 1)
-    batch = config.train_dataloader.batch_size * micro_batches * num_processes
-    wrapper.optimizer.lr *= batch / base
-
-
 def set_resume(config: Config, checkpoint: str) -> None:
     """Resumes from a file, or from the newest of the work directory ('auto')."""
     config.resume = True
@@ -261,10 +243,28 @@ def require_data(config: Config, testing: bool = False) -> None:
         return
     if is_classifier(config) and not testing:
         require_pretrained(config)
+    if not testing and not config.get('resume'):
+        require_weights(config)
     for loader in ('train_dataloader', 'val_dataloader'):
         root = (config.get(loader) or {}).get('dataset', {}).get('root')
         if root is not None:
             require_root(root, f'{loader}.dataset.root', 'give by --data')
+
+
+def require_weights(config: Config) -> None:
+    """Checks that the files exist that hooks take weights from.
+
+    Raises:
+        ValueError: One does not.
+    """
+    for number, hook in enumerate(config.get('custom_hooks') or ()):
+        for key in ('backbone', 'load_from'):
+            path = hook.get(key)
+            if isinstance(path, str) and not Path(path).expanduser().is_file():
+                raise ValueError(
+                    f'custom_hooks.{number}.{key} ({hook.get("type")}) is {path}, which does not '
+                    'exist: name a file of weights'
+                )
 
 
 def require_test(config: Config) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dinomm import launch
+from dinomm.learning_rate import scale_lr
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate linearly with the effective batch size',
+        help='fit the learning rate to the effective batch size (auto_scale_lr of the config)',
     )
     parser.add_argument('--no-validate', action='store_true', help='leave the validation out')
     parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
@@ -51,7 +52,7 @@ def main(args: argparse.Namespace) -> None:
     if args.amp:
         launch.set_amp(config, args.amp)
     if args.auto_scale_lr:
-        launch.scale_lr(config, launch.num_processes(args.launcher))
+        scale_lr(config, launch.num_processes(args.launcher))
     if args.seed is not None:
         config.randomness = {'seed': args.seed}
     if args.resume:

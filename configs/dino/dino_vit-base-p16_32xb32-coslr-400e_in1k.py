@@ -18,7 +18,7 @@ train_dataloader = dict(batch_size=32)
 train_cfg = dict(max_epochs=400)
 optim_wrapper = dict(
     optimizer=dict(lr=7.5e-4 * 1024 / 256),
-    clip_grad=dict(_delete_=True, max_norm=0.3, per_parameter=True),
+    clip_grad=dict(_delete_=True, max_norm=0.3, per='parameter'),
     freeze_last_layer=3,
 )
 _base_.param_scheduler[1].eta_min = 2e-6

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .coverage import Coverage, compare_weights
 from .dino import vit_name
 from .esvit import swin_state
+from .positions import adapt_positions
 
 CONTAINERS = ('state_dict', 'teacher', 'model')
 STUDENTS = ('ema_state_dict', 'student')
@@ -16,6 +18,8 @@ STUDENTS = ('ema_state_dict', 'student')
 PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
 HEADS = ('fc.', 'head.', 'head_dense.', 'head_dist.', 'classifier.', 'heads.')
 """Parts of a network that are no backbone, beside one without a prefix."""
+
+MASK_TOKEN = 'mask_token'
 
 BESIDE = (*HEADS, *(f'timm_model.{head}' for head in HEADS))
 
@@ -37,7 +41,7 @@ class Reading(NamedTuple):
 
 
 def backbone_weights(
-    backbone: nn.Module, content: Mapping, file: str, student: bool = False
+    backbone: nn.Module, content: Mapping, file: str, student: bool = False, adapt: bool = False
 ) -> State:
     """The weights of ``backbone`` that a file's content holds, all of them.
 
@@ -50,6 +54,8 @@ def backbone_weights(
         content: What the file holds.
         file: Its name, for messages.
         student: Whether the student is meant and not the teacher.
+        adapt: Whether training goes on from them: a position embedding of another grid is
+            resized, a mask token that the file lacks stays as it is; both are logged.
 
     Raises:
         ValueError: No way fills the backbone, or there is no student.
@@ -57,7 +63,8 @@ def backbone_weights(
     state = _container(content, file, student)
     asked = backbone.state_dict()
     readings = [
-        Reading(name, given, compare_weights(asked, given)) for name, given in _readings(state)
+        Reading(name, given, compare_weights(asked, given))
+        for name, given in (_adapted(backbone, state) if adapt else _readings(state))
     ]
     best = max(readings, key=_fit)
     if not any(_fit(best)):
@@ -70,7 +77,19 @@ def backbone_weights(
         best.coverage.require(allow_unexpected=() if 'backbone.' in best.name else BESIDE)
     except ValueError as error:
         raise ValueError(f'checkpoint {file}, read as {best.name}: {error}') from None
+    if adapt:
+        print_log(f'checkpoint {file}, read as {best.name}', logger='current')
     return {name: best.state[name] for name in best.coverage.matched}
+
+
+def _adapted(backbone: nn.Module, state: State) -> Iterator[tuple[str, State]]:
+    own = backbone.state_dict()
+    for name, given in _readings(state):
+        notes = [name, adapt_positions(backbone, given)]
+        if MASK_TOKEN in own and MASK_TOKEN not in given and own.keys() & given.keys():
+            given[MASK_TOKEN] = own[MASK_TOKEN]
+            notes.append('mask token as it was')
+        yield ', '.join(filter(None, notes)), given
 
 
 def _fit(reading: Reading) -> tuple[int, int]:

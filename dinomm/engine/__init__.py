@@ -1,7 +1,14 @@
 """What the Runner runs: loop, hooks, optimizer wrappers, schedules."""
 
 from . import schedulers  # noqa: F401
-from .hooks import ContinueHook, IntervalRuntimeInfoHook, OptimizerStepHook, TeacherEMAHook
+from .hooks import (
+    ContinueHook,
+    FeatureDriftHook,
+    GramAnchorHook,
+    IntervalRuntimeInfoHook,
+    OptimizerStepHook,
+    TeacherEMAHook,
+)
 from .loops import ResumableEpochLoop
 from .optimizers import LARS, DINOAmpOptimWrapper, DINOOptimWrapper, TwoGroupConstructor
 
@@ -10,6 +17,8 @@ __all__ = [
     'ContinueHook',
     'DINOAmpOptimWrapper',
     'DINOOptimWrapper',
+    'FeatureDriftHook',
+    'GramAnchorHook',
     'IntervalRuntimeInfoHook',
     'OptimizerStepHook',
     'ResumableEpochLoop',

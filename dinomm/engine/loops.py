@@ -19,8 +19,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         if len(self.dataloader) == 0:
             raise ValueError(
                 f'an epoch has no step: each process has {len(self.dataloader.sampler)} images and '
-                f'train_dataloader.batch_size is {self.dataloader.batch_size}; give more images or '
-                'lower it'
+                f'train_dataloader.batch_size is {self.dataloader.batch_size}; give more images '
+                '(of a small set by sampler.epoch_size) or lower it'
             )
 
     def run_epoch(self) -> None:

@@ -224,13 +224,14 @@ class SelfDistillation(BaseSelfSupervisor):
         return [one._replace(masks=mask) for one, mask in zip(tokens, masks, strict=True)]
 
     @torch.no_grad()
-    def extract_view_features(self, data: dict) -> Tensor:
+    def extract_view_features(self, data: dict, student: bool = False) -> Tensor:
         """View features (N, C), float32, of the evaluated network in eval mode.
 
         Args:
             data: A batch of the data loader, with one view an image.
+            student: Of this network, though a teacher is attached.
         """
-        network = self.evaluated()
+        network = self if student else self.evaluated()
         inputs = self.data_preprocessor(data, False)['inputs']
         training = [module for module in network.modules() if module.training]
         nn.Module.train(network, False)

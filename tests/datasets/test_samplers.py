@@ -52,6 +52,76 @@ def test_processes_share_the_global_batches_of_one(monkeypatch, world_size):
         assert sorted(together) == sorted(alone[i * size : (i + 1) * size])
 
 
+# ---- epochs of another size than the data set's
+
+
+def keys_of(sampler, epochs):
+    found = []
+    for epoch in range(epochs):
+        sampler.set_epoch(epoch)
+        found.append(list(sampler))
+    return found
+
+
+def stream(length, samples):
+    """(pass, index) of the first samples of an endless stream of permutations."""
+    passes = -(-samples // length)
+    orders = [np.random.default_rng((5, number)).permutation(length) for number in range(passes)]
+    return [(number, int(i)) for number, order in enumerate(orders) for i in order][:samples]
+
+
+@pytest.mark.parametrize('size', [1, 5, 23, 24, 46, 60])
+def test_epochs_are_pieces_of_one_stream(size):
+    epochs = keys_of(EpochSampler(range(23), seed=5, epoch_size=size), 4)
+    assert [len(keys) for keys in epochs] == [size] * 4
+    found = [key for keys in epochs for key in keys]
+    assert [(key.epoch, key.index) for key in found] == stream(23, 4 * size)
+    assert len(set(found)) == len(found)  # an image seen twice has other views
+
+
+def test_without_a_size_an_epoch_is_a_pass():
+    usual = keys_of(EpochSampler(range(23), seed=5), 3)
+    assert usual == keys_of(EpochSampler(range(23), seed=5, epoch_size=23), 3)
+    assert [(key.epoch, key.index) for keys in usual for key in keys] == stream(23, 3 * 23)
+
+
+@pytest.mark.parametrize(('world_size', 'size'), [(2, 60), (3, 60), (4, 10), (30, 60)])
+def test_processes_share_epochs_of_any_size(monkeypatch, world_size, size):
+    alone = keys_of(sampler_of(monkeypatch, 0, 1, epoch_size=size), 3)
+    ranks = [
+        keys_of(sampler_of(monkeypatch, r, world_size, epoch_size=size), 3)
+        for r in range(world_size)
+    ]
+    share = size // world_size
+    for epoch, whole in enumerate(alone):
+        for rank, keys in enumerate(ranks):
+            assert keys[epoch] == whole[rank::world_size][:share]
+
+
+@pytest.mark.parametrize('world_size', [1, 2])
+def test_an_epoch_of_another_size_can_start_anywhere(monkeypatch, world_size):
+    sampler = sampler_of(monkeypatch, world_size - 1, world_size, epoch_size=60)
+    sampler.set_epoch(2)
+    whole = list(sampler)
+    for position in range(len(sampler) + 1):
+        sampler.start_at(position)
+        assert list(sampler) == whole[position:]
+    assert list(sampler) == whole
+
+
+def test_without_shuffling_the_stream_repeats_the_order():
+    sampler = EpochSampler(range(4), shuffle=False, seed=5, epoch_size=6)
+    assert [(k.epoch, k.index) for keys in keys_of(sampler, 2) for k in keys] == [
+        (number, i) for number in range(3) for i in range(4)
+    ]
+
+
+@pytest.mark.parametrize('size', [0, -3, 2.5, '8', True])
+def test_a_size_that_makes_no_sense(size):
+    with pytest.raises(ValueError, match=r'epoch_size is .* whole number of images from 1'):
+        EpochSampler(range(23), seed=5, epoch_size=size)
+
+
 def test_start_at_holds_for_one_iteration(monkeypatch):
     sampler = sampler_of(monkeypatch, 1, 2)
     whole = list(sampler)
@@ -85,6 +155,10 @@ def test_seed_is_synchronised_when_it_is_not_given(monkeypatch):
 def test_bad_arguments(monkeypatch):
     with pytest.raises(ValueError, match='2 images cannot be dealt out to 3 processes'):
         sampler_of(monkeypatch, 0, 3, length=2)
+    with pytest.raises(ValueError, match=r'2 images an epoch \(sampler.epoch_size\) cannot'):
+        sampler_of(monkeypatch, 0, 3, epoch_size=2)
+    with pytest.raises(ValueError, match='the data set has no images'):
+        EpochSampler([], seed=1, epoch_size=5)
     with pytest.raises(ValueError, match='seed must not be negative'):
         EpochSampler(range(3), seed=-1)
 

@@ -59,6 +59,13 @@ def test_temperatures_of_the_heads(config):
     assert (found['teacher temperature (region)'] == 0.05).all()
 
 
+def test_a_temperature_by_step(config):
+    config.model.heads.view.teacher_temp.by_step = True
+    found = schedule_values(config, STEPS).values['teacher temperature (view)']
+    assert found[: 4 * STEPS] == pytest.approx(np.linspace(0.04, 0.07, 4 * STEPS), abs=1e-12)
+    assert (found[4 * STEPS :] == 0.07).all()
+
+
 def test_a_schedule_without_an_end_goes_to_that_of_the_run(config):
     explicit = schedule_values(config, STEPS).values
     for scheduler in config.param_scheduler[1:]:

@@ -31,6 +31,18 @@ def test_teacher_temperature_is_the_published_table(warmup, epochs):
     assert schedule.at(Clock(1000, 1)) == 0.07
 
 
+@pytest.mark.parametrize('warmup', [0, 1, 3])
+@pytest.mark.parametrize('epoch_steps', [1, 5, 7.5])  # 7.5: steps of 15 micro-batches in pairs
+def test_by_step_it_is_dinov2s_table(warmup, epoch_steps):
+    warmup_steps = round(warmup * epoch_steps)
+    table = np.concatenate([np.linspace(0.04, 0.07, warmup_steps), np.full(20, 0.07)])
+    schedule = TeacherTemperature.build(
+        dict(start=0.04, end=0.07, warmup_epochs=warmup, by_step=True)
+    )
+    values = [schedule.at(Clock(step, epoch_steps)) for step in range(len(table))]
+    assert values == pytest.approx(table.tolist(), abs=1e-12)
+
+
 def test_a_number_is_constant():
     schedule = TeacherTemperature.build(0.05)
     assert {schedule.at(Clock(epoch, 1)) for epoch in range(5)} == {0.05}

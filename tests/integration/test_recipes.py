@@ -221,7 +221,7 @@ def resolved(config) -> dict:
     clip = DINOOptimWrapper(
         torch.optim.SGD([torch.ones(1, requires_grad=True)], 1.0), wrapper.clip_grad
     )
-    assert clip.clip_per_parameter
+    assert clip.clip_per == 'parameter'
     teacher = HOOKS.build(config.custom_hooks[0])
     assert isinstance(teacher, TeacherEMAHook)
     temperature = TeacherTemperature.build(head.teacher_temp)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dinomm import launch
+from dinomm.learning_rate import scale_lr
 
 from . import tiny
 from .processes import run_tool
@@ -141,7 +142,7 @@ def test_own_data(config, tmp_path, layout, validated):
 def test_auto_scale_lr(config, tmp_path):
     cfg = launch.read_config(str(config), {'optim_wrapper.accumulative_counts': 3})
     base = cfg.optim_wrapper.optimizer.lr
-    launch.scale_lr(cfg, num_processes=5)
+    scale_lr(cfg, num_processes=5)
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(base * 3 * 5)
 
     end = run_tool(

@@ -9,7 +9,7 @@ optim_wrapper = dict(
     constructor='TwoGroupConstructor',  # biases and norms are not decayed
     # published: 5e-4 a 256 images; here for a global batch of 8 x 64 = 512
     optimizer=dict(type='AdamW', lr=5e-4 * 512 / 256, weight_decay=0.04, fused=True),
-    clip_grad=dict(max_norm=3.0, per_parameter=True),
+    clip_grad=dict(max_norm=3.0, per='parameter'),
     freeze_last_layer=1,  # epochs
     accumulative_counts=1,
 )

@@ -14,10 +14,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dinomm.checkpoints import Coverage, compare_weights
+from dinomm.checkpoints.positions import adapt_positions
 from dinomm.engine.schedules import cosine
 from dinomm.registry import HOOKS
 
 STUDENT_PREFIX = 'module.'
+BACKBONE = 'backbone.'
 
 
 def copy_as_teacher(student: Any) -> Any:
@@ -44,7 +46,8 @@ class TeacherEMAHook(Hook):
 
     A checkpoint has mmengine's EMA form: ``state_dict`` is the teacher, ``ema_state_dict`` the
     student (keys with ``module.``). ``load_from`` such a file gives each network its own weights;
-    any other file gives both the same.
+    any other file gives both the same. A position embedding of another image size is resized, by
+    ``load_from``, not on resume.
 
     Args:
         momentum: m at the first step.
@@ -121,7 +124,7 @@ class TeacherEMAHook(Hook):
             ValueError: The file lacks weights of this model, or holds others.
         """
         model = _unwrapped(runner.model)
-        states = [checkpoint.get('state_dict', checkpoint)]  # a file may hold the weights alone
+        states = [dict(checkpoint.get('state_dict', checkpoint))]  # a file may hold these alone
         if not any(isinstance(value, torch.Tensor) for value in states[0].values()):
             raise ValueError(
                 f'the checkpoint holds no state_dict, but {_first(checkpoint)}: expected a file '
@@ -131,7 +134,7 @@ class TeacherEMAHook(Hook):
             self._check_evaluated(runner, model, states[0])
             return
         if 'ema_state_dict' in checkpoint:
-            self._loaded_teacher = dict(states[0])
+            self._loaded_teacher = states[0]
             checkpoint['state_dict'] = {
                 name.removeprefix(STUDENT_PREFIX): tensor
                 for name, tensor in checkpoint['ema_state_dict'].items()
@@ -143,17 +146,21 @@ class TeacherEMAHook(Hook):
                 'the checkpoint holds no student (ema_state_dict), so the run cannot be resumed '
                 'from it: start a new one with --cfg-options load_from=FILE'
             )
+        else:
+            checkpoint['state_dict'] = states[0]
         allowed = ((), ()) if runner._resume else (self.allow_missing, self.allow_unexpected)
         for state in states:
+            if not runner._resume and (resized := adapt_positions(model.backbone, state, BACKBONE)):
+                runner.logger.info(resized)
             coverage = compare_weights(model.state_dict(), state)
             _check_heads(model, coverage, *allowed)
             self._report(runner, coverage, *allowed)
 
     def _check_evaluated(self, runner, model: nn.Module, state: dict) -> None:
         """Evaluation needs the backbone whole; what the file says of heads does not matter."""
-        backbone = {k: v for k, v in model.state_dict().items() if k.startswith('backbone.')}
+        backbone = {k: v for k, v in model.state_dict().items() if k.startswith(BACKBONE)}
         coverage = compare_weights(backbone, state)
-        self._report(runner, coverage, (), [n for n in state if not n.startswith('backbone.')])
+        self._report(runner, coverage, (), [n for n in state if not n.startswith(BACKBONE)])
 
     def _report(self, runner, coverage: Coverage, missing, unexpected) -> None:
         runner.logger.info(f'checkpoint against model: {coverage.summary()}')

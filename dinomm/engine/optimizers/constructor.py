@@ -1,6 +1,8 @@
 """Parameter groups as published, and few of them, so that foreach and fused kernels apply."""
 
+import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from mmengine.optim import OptimWrapper
@@ -17,6 +19,19 @@ def is_decayed(name: str, parameter: nn.Parameter) -> bool:
     return not name.endswith('.bias') and parameter.ndim != 1
 
 
+PATCH_EMBEDDING = re.compile(r'backbone\.(timm_model\.)?patch_embed\.')
+
+
+def parts_of(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Trainable parameters of each part: 'backbone', 'heads.<name>', another module by its name."""
+    parts: dict[str, list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part, *inside = name.split('.')
+            parts['.'.join([part, inside[0]]) if part == 'heads' else part].append(parameter)
+    return dict(parts)
+
+
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TwoGroupConstructor:
     """Two parameter groups, decayed and not; more of the like with layer-wise decay.
@@ -30,9 +45,13 @@ class TwoGroupConstructor:
             .75 ** (n - 1 - i), by the backbone's ``get_layer_depth``: 0 for the embedding, n - 1
             for what follows the backbone, as neck and heads of a detector.
             ``no_decay=('pos_embed',)``: parts of further names in the second group.
+            ``patch_embed_lr=.2`` multiplies the rate of ``backbone.patch_embed`` (DINOv2), on top
+            of its layer's. A schedule's least rate is multiplied too if it is an
+            ``eta_min_ratio``, as published; an ``eta_min`` is one for all.
 
     Raises:
-        ValueError: Another key; or layer decay for a backbone that cannot tell its layers.
+        ValueError: Another key or a multiplier that makes no sense; layer decay for a backbone
+            that cannot tell its layers, a multiplier for one that has no ``patch_embed``.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
@@ -40,12 +59,20 @@ class TwoGroupConstructor:
         self.optimizer_cfg = self.wrapper_cfg.pop('optimizer')
         options = dict(paramwise_cfg or {})
         self.layer_decay = options.pop('layer_decay', 1.0)
+        self.patch_embed_lr = options.pop('patch_embed_lr', 1.0)
         self.no_decay = tuple(options.pop('no_decay', ()))
         if options:
             raise ValueError(
                 f'optim_wrapper.paramwise_cfg has {sorted(options)}: TwoGroupConstructor takes '
-                'layer_decay and no_decay alone'
+                'layer_decay, patch_embed_lr and no_decay alone'
             )
+        for key in ('layer_decay', 'patch_embed_lr'):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ValueError(
+                    f'optim_wrapper.paramwise_cfg.{key} is {value!r}: expected a multiplier above '
+                    '0; 1 changes nothing'
+                )
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Builds optimizer and wrapper for ``model`` (DDP-wrapped or bare)."""
@@ -55,6 +82,7 @@ class TwoGroupConstructor:
             {'type': 'DINOOptimWrapper', **self.wrapper_cfg, 'optimizer': optimizer}
         )
         if hasattr(wrapper, 'last_layer'):
+            wrapper.parts = parts_of(model)
             wrapper.last_layer = [
                 p
                 for name, p in model.named_parameters()
@@ -63,7 +91,8 @@ class TwoGroupConstructor:
         return wrapper
 
     def param_groups(self, model: nn.Module) -> list[dict]:
-        """Groups of the trainable parameters, in the model's order."""
+        """Groups of the trainable parameters, those of the full rate first."""
+        self._require_patch_embedding(name for name, _ in model.named_parameters())
         members: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
@@ -74,7 +103,7 @@ class TwoGroupConstructor:
         lr = self.optimizer_cfg.get('lr')
         groups = []
         for (scale, decayed), params in sorted(
-            members.items(), key=lambda item: (-item[0][0], not item[0][1])
+            members.items(), key=lambda item: (item[0][0] != 1, -item[0][0], not item[0][1])
         ):
             group: dict = {'params': params}
             if not decayed:
@@ -84,11 +113,19 @@ class TwoGroupConstructor:
             groups.append(group)
         return groups
 
+    def _require_patch_embedding(self, names: Iterable[str]) -> None:
+        if self.patch_embed_lr != 1.0 and not any(map(PATCH_EMBEDDING.match, names)):
+            raise ValueError(
+                f'optim_wrapper.paramwise_cfg.patch_embed_lr is {self.patch_embed_lr}, but '
+                'model.backbone has no patch_embed (ViT and Swin have): leave it away'
+            )
+
     def _lr_scale(self, model: Any, name: str) -> float:
+        scale = self.patch_embed_lr if PATCH_EMBEDDING.match(name) else 1.0
         if self.layer_decay == 1.0:
-            return 1.0
+            return scale
         depth, num_layers = layer_depth(model, name)
-        return self.layer_decay ** (num_layers - 1 - depth)
+        return scale * self.layer_decay ** (num_layers - 1 - depth)
 
 
 def layer_depth(model: Any, name: str) -> tuple[int, int]:

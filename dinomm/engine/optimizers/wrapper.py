@@ -1,5 +1,6 @@
 """The optimizer's step as DINO takes it, in float32 and under autocast."""
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 
 import torch
@@ -7,6 +8,8 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from dinomm.registry import OPTIM_WRAPPERS
+
+CLIPPED_PER = ('parameter', 'part', 'model')
 
 
 def clip_each(grads: list[Tensor], max_norm: float) -> None:
@@ -21,7 +24,7 @@ def clip_each(grads: list[Tensor], max_norm: float) -> None:
 
 @OPTIM_WRAPPERS.register_module()
 class DINOOptimWrapper(OptimWrapper):
-    """mmengine's wrapper with per-parameter clipping, a frozen last layer and a count of steps.
+    """mmengine's wrapper with DINO's and DINOv2's clipping, a frozen last layer, a count of steps.
 
     ``steps`` counts the performed optimizer steps. Everything that moves with training (schedules,
     teacher, centre) moves by it: micro-batches of an accumulated step do not count, nor does a
@@ -29,8 +32,9 @@ class DINOOptimWrapper(OptimWrapper):
 
     Args:
         optimizer: A torch optimizer.
-        clip_grad: ``dict(max_norm=3.0, per_parameter=True)``; ``per_parameter=False`` clips by
-            the global norm.
+        clip_grad: ``dict(max_norm=3.0, per='parameter')``: whose norm is held below ``max_norm``,
+            that of each 'parameter' (DINO), of each 'part' of the model (DINOv2: the backbone, and
+            each head; ``TwoGroupConstructor`` tells them) or of the whole 'model'.
         freeze_last_layer: Epochs, from the start, in which the parameters in ``last_layer``
             (``TwoGroupConstructor`` puts the heads' prototypes there) are not touched: their
             gradient is skipped, so that weight decay and moments stay as they are too.
@@ -45,9 +49,10 @@ class DINOOptimWrapper(OptimWrapper):
         accumulative_counts: int = 1,
     ):
         super().__init__(optimizer, accumulative_counts=accumulative_counts)
-        self.max_norm, self.clip_per_parameter = _parse_clip_grad(clip_grad)
+        self.max_norm, self.clip_per = _parse_clip_grad(clip_grad)
         self.freeze_last_layer = freeze_last_layer
         self.last_layer: list[nn.Parameter] = []
+        self.parts: dict[str, list[nn.Parameter]] = {}
         self.last_layer_frozen = False
         self.steps = 0
         self.stepped = False
@@ -100,7 +105,18 @@ class DINOOptimWrapper(OptimWrapper):
         if self.last_layer_frozen:
             for parameter in self.last_layer:
                 parameter.grad = None
-        if self.max_norm is None:
+        if self.max_norm is not None:
+            self._clip(self.max_norm)
+
+    def _clip(self, max_norm: float) -> None:
+        if self.clip_per == 'part':
+            if not self.parts:
+                raise ValueError(
+                    "optim_wrapper.clip_grad.per is 'part', but nobody named the parts of the "
+                    "model: set optim_wrapper.constructor='TwoGroupConstructor'"
+                )
+            for part in self.parts.values():
+                nn.utils.clip_grad_norm_(part, max_norm)
             return
         parameters = [
             p
@@ -108,10 +124,10 @@ class DINOOptimWrapper(OptimWrapper):
             for p in group['params']
             if p.grad is not None
         ]
-        if not self.clip_per_parameter:
-            nn.utils.clip_grad_norm_(parameters, self.max_norm)
+        if self.clip_per == 'model':
+            nn.utils.clip_grad_norm_(parameters, max_norm)
         elif parameters:
-            clip_each([p.grad for p in parameters], self.max_norm)
+            clip_each([p.grad for p in parameters], max_norm)
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -184,14 +200,20 @@ class DINOAmpOptimWrapper(DINOOptimWrapper):
         super().load_state_dict(state_dict)
 
 
-def _parse_clip_grad(clip_grad: dict | None) -> tuple[float | None, bool]:
+def _parse_clip_grad(clip_grad: dict | None) -> tuple[float | None, str]:
     if clip_grad is None:
-        return None, True
-    options = {'per_parameter': True, **clip_grad} if isinstance(clip_grad, dict) else {}
-    max_norm, per_parameter = options.pop('max_norm', None), options.pop('per_parameter', True)
-    if options or not isinstance(max_norm, int | float) or max_norm <= 0:
+        return None, 'parameter'
+    options = dict(clip_grad) if isinstance(clip_grad, Mapping) else {}
+    if 'per_parameter' in options:
+        raise ValueError(
+            f'optim_wrapper.clip_grad is {clip_grad!r}: per_parameter is now called per; write '
+            "per='parameter' for per_parameter=True, per='model' for False"
+        )
+    max_norm, per = options.pop('max_norm', None), options.pop('per', 'parameter')
+    is_number = isinstance(max_norm, int | float) and not isinstance(max_norm, bool)
+    if options or not is_number or not max_norm > 0 or per not in CLIPPED_PER:
         raise ValueError(
             f'optim_wrapper.clip_grad is {clip_grad!r}: expected dict(max_norm=3.0, '
-            'per_parameter=True) with max_norm above 0, or None'
+            f"per='parameter') with max_norm above 0 and per one of {CLIPPED_PER}, or None"
         )
-    return float(max_norm), bool(per_parameter)
+    return float(max_norm), per

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from dinomm.engine import DINOOptimWrapper, TwoGroupConstructor
-from dinomm.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from dinomm.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
 
 @pytest.fixture
@@ -77,6 +77,86 @@ def test_layer_decay_groups_and_rates(model):
         undecayed = names_of(model, group) & {'backbone.ln1.bias', 'backbone.layers.0.ln1.weight'}
         assert not undecayed or group['weight_decay'] == 0
     assert len(wrapper.optimizer.param_groups) == 8
+
+
+def rates_of(model, wrapper):
+    return {
+        name: group['lr']
+        for group in wrapper.optimizer.param_groups
+        for name in names_of(model, group)
+    }
+
+
+def test_patch_embedding_has_a_rate_of_its_own(model):
+    wrapper = build(model, {'lr': 0.1}, {'patch_embed_lr': 0.2})
+    rates = rates_of(model, wrapper)
+    slow = {name for name, rate in rates.items() if rate == pytest.approx(0.02)}
+    projection = 'backbone.patch_embed.projection'
+    assert slow == {f'{projection}.weight', f'{projection}.bias'}
+    assert {rates[name] for name in set(rates) - slow} == {0.1}
+    # on top of its layer's
+    rates = rates_of(model, build(model, {'lr': 0.1}, {'patch_embed_lr': 0.2, 'layer_decay': 0.5}))
+    assert rates[f'{projection}.weight'] == pytest.approx(0.1 * 0.5**3 * 0.2)
+    assert rates['backbone.cls_token'] == pytest.approx(0.1 * 0.5**3)
+
+
+@pytest.mark.parametrize('multiplier', [0.2, 5.0])
+def test_the_full_rate_stands_first(model, multiplier):
+    # it is what the log shows as lr
+    wrapper = build(model, {'lr': 0.1}, {'patch_embed_lr': multiplier})
+    assert wrapper.get_lr()['lr'][0] == 0.1
+
+
+def test_the_least_rate_is_multiplied_too(model):
+    wrapper = build(model, {'lr': 0.1}, {'patch_embed_lr': 0.2, 'layer_decay': 0.5})
+    before = rates_of(model, wrapper)
+    scheduler = PARAM_SCHEDULERS.build(
+        {
+            'type': 'CosineAnnealingLR',
+            '_scope_': 'dinomm',
+            'eta_min_ratio': 0.3,
+            'by_epoch': False,
+            'end': 7,
+            'optimizer': wrapper,
+        }
+    )
+    for _ in range(7):
+        scheduler.step()
+    after = rates_of(model, wrapper)
+    left = after['heads.view.prototypes.weight_v'] / 0.1  # at the least, but for a step of 7
+    assert 0.3 < left < 0.35
+    assert len(set(after.values())) == 5
+    assert after == pytest.approx({name: left * rate for name, rate in before.items()})
+
+
+def test_timms_patch_embedding(model):
+    wrapped = nn.Module()
+    wrapped.backbone = nn.Module()
+    wrapped.backbone.timm_model = nn.Module()
+    wrapped.backbone.timm_model.patch_embed = nn.Linear(2, 2)
+    wrapped.backbone.patch_embedding = nn.Linear(2, 2)
+    rates = rates_of(wrapped, build(wrapped, {'lr': 0.1}, {'patch_embed_lr': 0.2}))
+    assert rates['backbone.timm_model.patch_embed.weight'] == pytest.approx(0.02)
+    assert rates['backbone.patch_embedding.weight'] == 0.1
+
+
+def test_multipliers_that_make_no_sense(model):
+    with pytest.raises(ValueError, match=r'patch_embed_lr is 0.2, but model.backbone has no patch'):
+        build(detector(nn.Conv2d(2, 2, 1)), {'lr': 0.1}, {'patch_embed_lr': 0.2})
+    for key, value in (('patch_embed_lr', -1), ('patch_embed_lr', '0.2'), ('layer_decay', 0)):
+        with pytest.raises(ValueError, match=rf'paramwise_cfg.{key} is .* multiplier above 0'):
+            build(model, {'lr': 0.1}, {key: value})
+
+
+def test_parts_are_backbone_and_heads(tiny_model):
+    config = tiny_model()
+    config['heads']['other'] = config['heads']['view']
+    model = MODELS.build(config)
+    parts = build(model).parts
+    assert list(parts) == ['backbone', 'heads.view', 'heads.other']
+    for part, parameters in parts.items():
+        expected = [p for p in model.get_submodule(part).parameters() if p.requires_grad]
+        assert list(map(id, parameters)) == list(map(id, expected))
 
 
 def test_unknown_key_is_named(model):

@@ -57,27 +57,70 @@ def test_each_gradient_is_clipped_on_its_own():
     assert float(gradients[2].norm()) == pytest.approx(1.5, rel=1e-4)
 
 
-@pytest.mark.parametrize('per_parameter', [True, False])
-def test_clipping_before_the_step(monkeypatch, per_parameter):
+def clipped(gradients, max_norm):
+    """By their common norm."""
+    total = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    return [gradient * min(1.0, max_norm / float(total + 1e-6)) for gradient in gradients]
+
+
+@pytest.mark.parametrize('per', ['parameter', 'part', 'model'])
+def test_clipping_before_the_step(monkeypatch, per):
     model = network()
     loss_of(model).mul(50).backward()
-    expected = [parameter.grad.clone() for parameter in model.parameters()]
-    if per_parameter:
-        clip_each(expected, 0.3)
-    else:
-        total = torch.stack([gradient.norm() for gradient in expected]).norm()
-        expected = [gradient * 0.3 / (total + 1e-6) for gradient in expected]
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    expected = {
+        'parameter': [clipped([gradient], 0.3)[0] for gradient in gradients],
+        'part': clipped(gradients[:2], 0.3) + clipped(gradients[2:], 0.3),
+        'model': clipped(gradients, 0.3),
+    }[per]
     model.zero_grad()
-    wrapper = wrap(model, clip_grad={'max_norm': 0.3, 'per_parameter': per_parameter})
+    wrapper = wrap(model, clip_grad={'max_norm': 0.3, 'per': per})
+    if per == 'part':
+        wrapper.parts = {'first': [*model[0].parameters()], 'second': [*model[1].parameters()]}
     seen = gradients_at_step(monkeypatch, wrapper)
     wrapper.update_params(loss_of(model).mul(50))
     for actual, gradient in zip(seen, expected, strict=True):
         torch.testing.assert_close(actual, gradient)
 
 
+def test_a_part_below_the_norm_or_without_gradients_stays_as_it_is(monkeypatch):
+    model = network()
+    wrapper = wrap(model, clip_grad={'max_norm': 1e6, 'per': 'part'}, freeze_last_layer=1)
+    wrapper.parts = {'first': [*model[0].parameters()], 'second': [*model[1].parameters()]}
+    wrapper.last_layer = list(model[1].parameters())
+    wrapper.start_epoch(0)
+    seen = gradients_at_step(monkeypatch, wrapper)
+    wrapper.update_params(loss_of(model))
+    assert seen[2:] == [None, None] and all(gradient.any() for gradient in seen[:2])
+
+
+def test_parts_that_nobody_named():
+    model = network()
+    wrapper = wrap(model, clip_grad={'max_norm': 1.0, 'per': 'part'})
+    with pytest.raises(ValueError, match=r"per is 'part'.*constructor='TwoGroupConstructor'"):
+        wrapper.update_params(loss_of(model))
+
+
+@pytest.mark.parametrize('options', [{}, {'per': 'parameter'}])
+def test_the_former_key_is_answered_with_the_new_one(options):
+    clip_grad = {'max_norm': 3.0, 'per_parameter': False, **options}
+    with pytest.raises(ValueError, match=r"per_parameter is now called per.*per='model' for False"):
+        wrap(network(), clip_grad=clip_grad)
+
+
 @pytest.mark.parametrize(
     'clip_grad',
-    [3.0, {}, {'max_norm': 0}, {'max_norm': '3'}, {'max_norm': 1.0, 'norm_type': 2}],
+    [
+        3.0,
+        {},
+        {'max_norm': 0},
+        {'max_norm': float('nan')},
+        {'max_norm': True},
+        {'max_norm': '3'},
+        {'max_norm': 1.0, 'norm_type': 2},
+        {'max_norm': 1.0, 'per': 'head'},
+        {'max_norm': 1.0, 'per': ['part']},
+    ],
     ids=str,
 )
 def test_clip_grad_of_another_form_is_an_error(clip_grad):
