@@ -16,7 +16,7 @@ One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=48
 _base_ = ['./dinov2_vit-large-p14_96xb32-coslr-500e_in22k.py']
 
 model = dict(
-    backbone=dict(arch='deit-base', layer_cfgs=None),
+    backbone=dict(arch='dinov2-base', layer_cfgs=None),
     heads=dict(view=dict(in_channels=768), patch=dict(in_channels=768)),
 )
 train_dataloader = dict(batch_size=64)  # 48 x 64 = 3072

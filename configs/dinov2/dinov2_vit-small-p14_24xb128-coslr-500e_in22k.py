@@ -16,7 +16,7 @@ One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=24
 _base_ = ['./dinov2_vit-base-p14_48xb64-coslr-500e_in22k.py']
 
 model = dict(
-    backbone=dict(arch='deit-small'),
+    backbone=dict(arch='dinov2-small'),
     heads=dict(view=dict(in_channels=384), patch=dict(in_channels=384)),
 )
 train_dataloader = dict(batch_size=128)  # 24 x 128 = 3072

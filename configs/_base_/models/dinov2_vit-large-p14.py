@@ -1,4 +1,4 @@
-"""DINOv2's ViT-L/14 with SwiGLU (304.4 M parameters) and its objectives on a large data set.
+"""DINOv2's ViT-L/14 with SwiGLU (303.7 M parameters) and its objectives on a large data set.
 
 Sinkhorn-Knopp, and a head of their own for the masked patches.
 """

@@ -1,4 +1,4 @@
-"""DINOv2's ViT-L/16 (303.3 M parameters) and its objectives on ImageNet-1k: one head for both.
+"""DINOv2's ViT-L/16 (303.4 M parameters) and its objectives on ImageNet-1k: one head for both.
 
 The heads of views and of masked patches share projector and prototypes; KoLeo has no parameters.
 """
