@@ -1,7 +1,7 @@
 """DINOv2 with registers, ViT-L/14, 500 epochs of 1250 steps on ImageNet-22k.
 
-Four tokens without a place take what the network would otherwise store in patches of the background:
-maps of features and attention become clean.
+Four tokens without a place take what the network would otherwise store in patches of the
+background: maps of features and attention become clean.
 
 Paper: Vision Transformers Need Registers, arXiv 2309.16588.
 Command, on each of twelve nodes (NODE_RANK=0 to 11, MASTER_ADDR the first's address):

@@ -1,6 +1,7 @@
-"""DINOv2, ViT-L/14, 500 epochs of 1250 steps on ImageNet-22k: the 'long setup' of the published code.
+"""DINOv2, ViT-L/14, 500 epochs of 1250 steps on ImageNet-22k.
 
-The released ViT-L/14 is another network: distilled from ViT-g/14 of LVD-142M, which is not public.
+The 'long setup' of the published code. The released ViT-L/14 is another network, distilled from
+ViT-g/14 on LVD-142M, which is not public.
 
 Paper: DINOv2: Learning Robust Visual Features without Supervision, arXiv 2304.07193.
 Command, on each of twelve nodes (NODE_RANK=0 to 11, MASTER_ADDR the first's address):

@@ -1,8 +1,8 @@
 """DINOv2's objectives as DINOv3 changed them, ViT-L/16, 100 epochs of 1250 steps on ImageNet-1k.
 
 Rotary positions, registers, Sinkhorn-Knopp, a head of their own for the masked patches, rates that
-stay constant after the warm-up, and from epoch 60 a Gram anchor: the similarities between an image's
-patches are held to those of an earlier teacher.
+stay constant after the warm-up, and from epoch 60 a Gram anchor: the similarities between the
+patches of an image are held to those of an earlier teacher.
 
 Paper: DINOv3, arXiv 2508.10104.
 Command, on each of four nodes (NODE_RANK=0 to 3, MASTER_ADDR the first's address):
@@ -34,6 +34,4 @@ optim_wrapper = dict(optimizer=dict(lr=__peak), paramwise_cfg=dict(layer_decay=0
 del _base_.param_scheduler[1:]
 _base_.custom_hooks[0].update(momentum=0.994, end_momentum=0.994)
 # 8 epochs are 10,000 steps
-_base_.custom_hooks.append(
-    dict(type='GramAnchorHook', begin=60, refresh=8, max_refreshes=3)
-)
+_base_.custom_hooks.append(dict(type='GramAnchorHook', begin=60, refresh=8, max_refreshes=3))

@@ -6,7 +6,8 @@ Command, on each of four nodes (NODE_RANK=0 to 3, MASTER_ADDR the first's addres
         configs/dinov2/dinov2_vit-large-p16_32xb64-coslr-100e_in1k.py 8 --amp
 Published result: k-NN 81.6, linear 82.9 (top-1), about a day on 32 A100 of 80 GB in float16 (README
     of the published code).
-Settings: the published vitl16_short.yaml; blur as in the paper (_base_/datasets/dinov2_2x224_8x96.py).
+Settings: the published vitl16_short.yaml; blur as in the paper
+    (_base_/datasets/dinov2_2x224_8x96.py).
 One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=32
 """
 

@@ -10,7 +10,8 @@ Command, with your images by --data and the released backbone in any form that i
         --data FOLDER --cfg-options custom_hooks.1.backbone=dinov2_vits14_pretrain.pth
 Published result: none; the released weights reach k-NN 79.0, linear 81.1 on ImageNet-1k.
 Settings: ours. Heads and views of DINOv2, rates for a network that has learned already.
-One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=8 custom_hooks.1.backbone=FILE
+One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=8 \
+    custom_hooks.1.backbone=FILE
 """
 
 _base_ = ['./dinov2_vit-small-p14_24xb128-coslr-500e_in22k.py']
@@ -22,8 +23,12 @@ __peak = 1e-4 * (__batch / 1024) ** 0.5  # 7.07e-5
 model = dict(
     backbone=dict(img_size=518, drop_path_rate=0.1),
     heads=dict(
-        view=dict(num_prototypes=65536, bottleneck_channels=256),
-        patch=dict(num_prototypes=65536),
+        view=dict(
+            num_prototypes=65536,
+            bottleneck_channels=256,
+            teacher_temp=dict(warmup_epochs=10),
+        ),
+        patch=dict(num_prototypes=65536, teacher_temp=dict(warmup_epochs=10)),
     ),
 )
 train_dataloader = dict(

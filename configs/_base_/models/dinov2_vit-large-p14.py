@@ -6,9 +6,7 @@ Sinkhorn-Knopp, and a head of their own for the masked patches.
 _base_ = ['./dinov2_vit-large-p16.py']
 
 model = dict(
-    backbone=dict(
-        patch_size=14, layer_cfgs=dict(ffn_type='swiglu_fused'), drop_path_rate=0.4
-    ),
+    backbone=dict(patch_size=14, layer_cfgs=dict(ffn_type='swiglu_fused'), drop_path_rate=0.4),
     heads=dict(
         view=dict(
             num_prototypes=131072,
