@@ -19,7 +19,7 @@ VIT = dict(
     img_size=32,
     patch_size=4,
 )
-BATCH, EPOCHS, MICRO_BATCHES = 4, 2, 4
+BATCH, EPOCHS, MICRO_BATCHES, EPOCH_SIZE = 4, 2, 4, 20
 build_runner = launch.build_runner
 
 
@@ -36,6 +36,8 @@ def shrink(config) -> None:
         _shrink_pictures(config)
     for loader in _loaders(config):
         loader.update(batch_size=BATCH, num_workers=0, persistent_workers=False)
+    if config.train_dataloader.sampler.get('epoch_size'):
+        config.train_dataloader.sampler.epoch_size = EPOCH_SIZE
     wrapper = config.optim_wrapper
     wrapper.accumulative_counts = min(wrapper.get('accumulative_counts', 1), MICRO_BATCHES)
     phases = 1 + any(hook.type == 'ContinueHook' for hook in config.get('custom_hooks', ()))

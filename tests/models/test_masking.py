@@ -65,6 +65,12 @@ def test_processes_and_micro_batches_draw_what_one_draws():
         assert sorted(seen) == list(range(24))
 
 
+def test_views_of_one_image_have_masks_of_their_own():
+    masking, ratios = PatchMasking(), np.full((1, 8), 0.4)
+    first, second = (masking.draw(BatchPart(KEY), ratios, (8, 8), view) for view in (0, 1))
+    assert not (first == second).all(1).any()
+
+
 def test_masks_depend_on_seed_and_step():
     first, again, step, seed = (
         draw(part=BatchPart(key))[1] for key in (KEY, KEY, (3, 18), (4, 17))

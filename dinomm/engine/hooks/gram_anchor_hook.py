@@ -46,11 +46,10 @@ class GramAnchorHook(Hook):
     ):
         for key, value, least in (
             ('begin', begin, 0),
-            ('refresh', refresh, 1),
-            ('max_refreshes', max_refreshes, 0),
+            ('refresh', 1 if refresh is None else refresh, 1),
+            ('max_refreshes', 0 if max_refreshes is None else max_refreshes, 0),
         ):
-            is_whole = isinstance(value, int) and not isinstance(value, bool)
-            if (value is not None or key == 'begin') and not (is_whole and value >= least):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(
                     f'GramAnchorHook.{key} is {value!r}: expected a whole number from {least}'
                 )
