@@ -41,7 +41,8 @@ class TeacherTemperature(NamedTuple):
 
     It changes from epoch to epoch (DINO), or with ``by_step`` from step to step (DINOv2). As
     published the last epoch, or step, of the warm-up already has the end value: so many equally
-    spaced values, both ends included. A constant 0 makes the targets hard.
+    spaced values, both ends included. A constant 0 makes the targets hard. ``start_epoch`` is for
+    what begins late, as the masks of iBOT's Swin at epoch 50.
     """
 
     start: float

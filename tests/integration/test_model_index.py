@@ -60,7 +60,7 @@ def test_every_config_is_in_the_index_and_in_the_readme():
 @pytest.mark.parametrize('folder', FOLDERS)
 def test_links_of_a_readme_exist(folder):
     links = re.findall(r'\]\((?!http)([^)]+)\)', READMES[folder])
-    assert links and all((tiny.ROOT / folder / link.partition("#")[0]).exists() for link in links)
+    assert links and all((tiny.ROOT / folder / link.partition('#')[0]).exists() for link in links)
 
 
 @pytest.mark.parametrize('path', INDEXED)
