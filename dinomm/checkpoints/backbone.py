@@ -1,27 +1,28 @@
-"""A backbone's weights out of a file of any form: dinomm's, mmpretrain's, published, timm's."""
+"""A backbone's weights out of a file of any format, by the backbone's names."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .coverage import Coverage, compare_weights
-from .dino import vit_name
-from .esvit import swin_state
+from .formats import read_names
+from .matrix import FORMATS, under_prefixes
 from .positions import adapt_positions
+from .training import unpacked
 
 CONTAINERS = ('state_dict', 'teacher', 'model')
 STUDENTS = ('ema_state_dict', 'student')
 """Keys under which a file holds the weights; dinomm's teacher is its ``state_dict``."""
 
-PREFIXES = ('backbone.', 'module.backbone.', 'module.', '')
 HEADS = ('fc.', 'head.', 'head_dense.', 'head_dist.', 'classifier.', 'heads.')
 """Parts of a network that are no backbone, beside one without a prefix."""
 
 MASK_TOKEN = 'mask_token'
-
 BESIDE = (*HEADS, *(f'timm_model.{head}' for head in HEADS))
+UNUSED = (MASK_TOKEN,)
+"""What a backbone may lack."""
 
 State = dict[str, Tensor]
 
@@ -45,9 +46,9 @@ def backbone_weights(
 ) -> State:
     """The weights of ``backbone`` that a file's content holds, all of them.
 
-    Tried are the usual prefixes, and the names of mmpretrain, timm, torchvision's ResNet and the
-    published DINO ViT and EsViT Swin; the way that fills most of the backbone is taken. A
-    classifier beside the backbone is left out.
+    Tried are the usual prefixes, and the names of every format of :data:`~.matrix.FORMATS`; the
+    way that fills most of the backbone is taken. A classifier beside the backbone is left out, and
+    the mask token where the backbone has none.
 
     Args:
         backbone: Asks for its ``state_dict``.
@@ -60,7 +61,7 @@ def backbone_weights(
     Raises:
         ValueError: No way fills the backbone, or there is no student.
     """
-    state = _container(content, file, student)
+    state = stored_weights(content, file, student)
     asked = backbone.state_dict()
     readings = [
         Reading(name, given, compare_weights(asked, given))
@@ -74,7 +75,8 @@ def backbone_weights(
             f'holds {len(state)} tensors such as {examples}'
         )
     try:
-        best.coverage.require(allow_unexpected=() if 'backbone.' in best.name else BESIDE)
+        is_apart = 'backbone.' in best.name
+        best.coverage.require(allow_unexpected=UNUSED if is_apart else (*UNUSED, *BESIDE))
     except ValueError as error:
         raise ValueError(f'checkpoint {file}, read as {best.name}: {error}') from None
     if adapt:
@@ -97,7 +99,13 @@ def _fit(reading: Reading) -> tuple[int, int]:
     return len(reading.coverage.matched), len(reading.coverage.mismatched)
 
 
-def _container(content: Mapping, file: str, student: bool) -> State:
+def stored_weights(content: Mapping, file: str, student: bool = False) -> State:
+    """The tensors of the teacher, or of the student, in a file of any form.
+
+    Raises:
+        ValueError: There are none.
+    """
+    content = unpacked(content)
     keys = STUDENTS if student else CONTAINERS
     state = next((content[key] for key in keys if isinstance(content.get(key), Mapping)), None)
     if state is None and student:
@@ -112,31 +120,19 @@ def _container(content: Mapping, file: str, student: bool) -> State:
 
 
 def _readings(state: State) -> Iterator[tuple[str, State]]:
-    for prefix in PREFIXES:
-        given = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-        where = f'names after {prefix!r}' if prefix else 'names without a prefix'
-        for names, rename in NAMES.items():
+    for prefix, given in under_prefixes(FORMATS['dinomm'], state):
+        yield f"the backbone's names {_after(prefix)}", given
+        yield (
+            f"timm's names {_after(prefix)}",
+            {f'timm_model.{name}': tensor for name, tensor in given.items()},
+        )
+    for format in FORMATS.values():
+        for prefix, given in under_prefixes(format, state):
             try:
-                yield f'{names} {where}', rename(given)
+                yield f'names of {format.title} {_after(prefix)}', read_names(format, given).state
             except ValueError:  # names of another network
                 continue
 
 
-def _of_timm(state: State) -> State:
-    return {f'timm_model.{name}': tensor for name, tensor in state.items()}
-
-
-def _of_dino(state: State) -> State:
-    return {vit_name(name): tensor for name, tensor in state.items()}
-
-
-def _of_esvit(state: State) -> State:
-    return swin_state({n: t for n, t in state.items() if not n.startswith(HEADS)})
-
-
-NAMES: dict[str, Callable[[State], State]] = {
-    "the backbone's": dict,
-    "timm's": _of_timm,
-    "DINO's": _of_dino,
-    "EsViT's": _of_esvit,
-}
+def _after(prefix: str) -> str:
+    return f'after {prefix!r}' if prefix else 'without a prefix'

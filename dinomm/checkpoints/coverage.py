@@ -28,6 +28,15 @@ class Coverage(NamedTuple):
         """One line of counts."""
         return ', '.join(f'{len(names)} {kind}' for kind, names in self._asdict().items())
 
+    def table(self, most: int = 6) -> str:
+        """A line for each kind: how many, and the first names of those that are not in both."""
+        lines = []
+        for kind, names in self._asdict().items():
+            listed = '' if kind == 'matched' else ', '.join(names[:most])
+            more = ' ...' if kind != 'matched' and len(names) > most else ''
+            lines.append(f'  {kind:<11}{len(names):>4}  {listed}{more}'.rstrip())
+        return '\n'.join(lines)
+
     def faults(
         self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
     ) -> dict[str, list[str]]:

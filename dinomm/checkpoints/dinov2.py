@@ -4,23 +4,36 @@ Renames only; nothing is reshaped. Class token, registers, mask token and positi
 the same name in both.
 """
 
-import re
+import torch
 
 from . import dino
+from .formats import Family, Format, State
+from .names import NameTable
 
+NAMES = dino.VIT + [
+    ('mask_token', 'mask_token'),
+    ('register_tokens', 'register_tokens'),
+    ('layers.{i}.attn.gamma1.weight', 'blocks.{i}.ls1.gamma'),
+    ('layers.{i}.ffn.gamma2.weight', 'blocks.{i}.ls2.gamma'),
+    ('layers.{i}.ffn.w12.', 'blocks.{i}.mlp.w12.'),
+    ('layers.{i}.ffn.w3.', 'blocks.{i}.mlp.w3.'),
+]
 # a checkpoint of training holds its blocks in chunks, each under the number that it has in all
-CHUNK = re.compile(r'^blocks\.\d+\.(?=\d+\.)')
-VIT = (
-    ('.ls1.gamma', '.attn.gamma1.weight'),
-    ('.ls2.gamma', '.ffn.gamma2.weight'),
-    ('.mlp.w12.', '.ffn.w12.'),
-    ('.mlp.w3.', '.ffn.w3.'),
+NAMES = NameTable((*pair, pair[1].replace('{i}', '{chunk}.{i}')) for pair in NAMES.pairs)
+
+
+def with_mask_token(state: State) -> State:
+    """The state with a mask token, zero as at the start of training where there is none."""
+    return {'mask_token': torch.zeros_like(state['cls_token'][0]), **state}
+
+
+FORMAT = Format(
+    'dinov2',
+    'the published DINOv2',
+    (Family('vit', NAMES, write=with_mask_token, requires='mask_token'),),
 )
 
 
 def vit_name(name: str) -> str:
     """dinomm's name of a published ViT parameter (both without a prefix)."""
-    name = dino.vit_name(CHUNK.sub('blocks.', name))
-    for published, ours in VIT:
-        name = name.replace(published, ours)
-    return name
+    return NAMES.ours(name) or name

@@ -1,5 +1,7 @@
 """Reading and writing files of weights: data, never code; whole, or not at all."""
 
+import argparse
+import io
 import os
 import pickle
 import re
@@ -9,6 +11,9 @@ from typing import Any
 import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
+
+# published checkpoints of training hold the options of their command line: data, no behaviour
+torch.serialization.add_safe_globals([argparse.Namespace])
 
 
 def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> dict:
@@ -41,6 +46,26 @@ def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -
             f'checkpoint {path} holds a {type(content).__name__}: expected a dict of weights'
         )
     return content
+
+
+def save_file(path: str | Path, content: dict) -> None:
+    """Writes weights, whole or not at all: safetensors by its ending, else as torch.save does.
+
+    Raises:
+        ValueError: The ending is safetensors', and the content is more than tensors by name.
+    """
+    path = Path(path).expanduser()
+    if path.suffix == '.safetensors':
+        from safetensors.torch import save
+
+        if not all(isinstance(value, torch.Tensor) for value in content.values()):
+            raise ValueError(f'{path} can hold one set of weights alone: give a name in .pth')
+        written = save({n: t.contiguous().clone() for n, t in content.items()}, {'format': 'pt'})
+    else:
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        written = buffer.getvalue()
+    AtomicLocalBackend().put(written, path)
 
 
 def _fault(error: Exception) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -121,7 +121,7 @@ def load_backbone(backbone: nn.Module, path: str | Path) -> Transfer:
         raise ValueError(
             f'checkpoint {path} does not fill the backbone ({type(backbone).__name__}): '
             f'{_reason(backbone.state_dict(), given, transfer.coverage)}. Tensors by fate:\n'
-            f'{_shortened(transfer.coverage)}'
+            f'{transfer.coverage.table()}'
         )
     loaded = {name: given[name] for name in transfer.coverage.matched}
     backbone.load_state_dict({**backbone.state_dict(), **loaded})
@@ -173,13 +173,3 @@ def _windows(state: Mapping[str, Tensor]) -> dict[int, int]:
         if found:
             windows[int(found[1])] = (round(len(tensor) ** 0.5) + 1) // 2
     return windows
-
-
-def _shortened(coverage: Coverage, most: int = 6) -> str:
-    rows: dict[str, Any] = coverage._asdict()
-    lines = []
-    for kind, names in rows.items():
-        listed = '' if kind == 'matched' else ', '.join(names[:most])
-        more = ' ...' if kind != 'matched' and len(names) > most else ''
-        lines.append(f'  {kind:<11}{len(names):>4}  {listed}{more}'.rstrip())
-    return '\n'.join(lines)

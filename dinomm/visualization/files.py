@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def replaced_when_whole(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, renamed to it if the block ends without an exception."""
+    """A temporary name with the ending of ``path``, renamed to it if the block raises nothing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
     try:
         yield temporary
         os.replace(temporary, path)

@@ -5,6 +5,8 @@ from torch import nn
 
 from dinomm.checkpoints.backbone import backbone_weights
 from dinomm.checkpoints.files import load_file
+from dinomm.checkpoints.formats import read_names, write_names
+from dinomm.checkpoints.matrix import FORMATS
 from dinomm.registry import MODELS
 from dinomm.verification.dino import tensors
 from dinomm.verification.esvit import swin_config
@@ -71,6 +73,35 @@ def test_timm_dino_and_esvit(golden):
     swin = MODELS.build(swin_config(published, 112))
     missing = set(swin.state_dict()) - set(backbone_weights(swin, published, 'x'))
     assert not missing
+
+
+@pytest.mark.parametrize('system', ['ibot', 'dinov2', 'dinov2 of training', 'huggingface'])
+def test_vit_of_other_formats(golden, system):
+    published = tensors(np.load(golden / 'dinov2_vit.npz'), 'reg/w/')
+    ours = read_names(FORMATS['dinov2'], published)
+    if system == 'ibot':
+        del ours.state['register_tokens']
+    name = system.split()[0]
+    content = write_names(FORMATS[name], ours).state
+    if system == 'dinov2 of training':
+        content = {'model': prefixed(content, 'teacher.backbone.')}
+    elif system == 'huggingface':
+        content = prefixed(content, 'dinov2_with_registers.') | {'classifier.bias': torch.ones(2)}
+    for mask_token in (True, False):
+        vit = MODELS.build(
+            dict(
+                type='dinomm.DINOVisionTransformer',
+                arch=dict(embed_dims=48, num_layers=3, num_heads=3, feedforward_channels=192),
+                img_size=70,
+                patch_size=14,
+                num_registers=0 if system == 'ibot' else 4,
+                layer_scale_init_value=1.0,
+                mask_token=mask_token,
+            )
+        )
+        found = backbone_weights(vit, content, 'x')
+        assert set(found) == set(vit.state_dict())
+        assert all(torch.equal(found[n], ours.state[n]) for n in found)
 
 
 @pytest.mark.parametrize('damage', ['missing', 'shape', 'unexpected'])

@@ -32,6 +32,7 @@ SMALLER = {
     ('benchmark.py', 'step'): '--backbone vit-tiny --prototypes 64 --batch 1 --locals 1 '
     '--rounds 1 --steps 1',
     ('benchmark.py', 'augment'): '--images 16 --batch 4 --workers 1 --rounds 1',
+    ('convert.py', 'dino'): '--heads 3',
     ('prepare_data.py', 'coco'): '--images 10 --size 64',
 }
 """Arguments that follow those of a measurement."""

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import dinomm.models  # noqa: F401
-from dinomm.models.tokens import Tokens, encode, views, width_of
+from dinomm.models.tokens import Tokens, encode, encode_groups, views, width_of
 from dinomm.registry import MODELS
 
 VIT = {'embed_dims': 24, 'num_layers': 2, 'num_heads': 2, 'feedforward_channels': 48}
@@ -270,3 +270,64 @@ def test_views_are_joined_in_order():
     first, second = torch.randn(2, 5), torch.randn(3, 5)
     groups = [Tokens(view, view[:, None], (1, 1)) for view in (first, second)]
     assert torch.equal(views(groups), torch.cat([first, second]))
+
+
+# ---- masks and groups
+
+MASKING = {
+    'ViT': FAMILIES['dinomm ViT'][0] | {'mask_token': True, 'num_registers': 2},
+    'packed ViT': FAMILIES['dinomm ViT'][0] | {'mask_token': True, 'pack': True},
+    'Swin': FAMILIES['mmpretrain Swin'][0] | {'type': 'FastSwinTransformer', 'mask_token': True},
+}
+
+
+@pytest.mark.parametrize('family', MASKING)
+@torch.no_grad()
+def test_masks_stand_for_cells_of_the_regions(family):
+    backbone = build(MASKING[family])
+    images = torch.randn(2, 3, 64, 96)
+    grid = backbone.mask_grid(64, 96)
+    assert encode(backbone, images).grid == grid
+    masks = torch.zeros(2, *grid, dtype=torch.bool)
+    masks[1, 1, 2] = True
+    nn.init.normal_(backbone.mask_token)
+    changed = encode(backbone, images, masks=masks).region - encode(backbone, images).region
+    distance = changed.norm(dim=-1).unflatten(1, grid)
+    assert not distance[0].any()
+    assert distance[1, 1, 2] == distance.max() > 0
+    view = encode(backbone, images, regions=False, masks=masks).view
+    torch.testing.assert_close(view, encode(backbone, images, masks=masks).view)
+
+
+@pytest.mark.parametrize('family', [*MASKING, 'mmpretrain ViT', 'timm ViT', 'mmpretrain ResNet'])
+@torch.no_grad()
+def test_groups_are_encoded_as_one_by_one(family):
+    backbone = build(MASKING.get(family) or FAMILIES[family][0])
+    groups = [torch.randn(2, 3, 64, 64), torch.randn(3, 3, 32, 64)]
+    masks = [None, None]
+    if family in MASKING:
+        masks[0] = torch.rand(2, *backbone.mask_grid(64, 64)) < 0.5
+        nn.init.normal_(backbone.mask_token)
+    found = encode_groups(backbone, groups, [True, False], masks)
+    for tokens, *arguments in zip(found, groups, [True, False], masks, strict=True):
+        expected = encode(backbone, *arguments)
+        assert tokens.grid == expected.grid
+        torch.testing.assert_close(tokens.view, expected.view, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(tokens.region, expected.region, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'family', ['dinomm ViT', 'mmpretrain Swin', 'timm ViT', 'mmpretrain ResNet']
+)
+def test_a_backbone_that_cannot_mask_is_named(family):
+    backbone, masks = build(FAMILIES[family][0]), torch.zeros(1, 4, 4, dtype=torch.bool)
+    name = type(backbone).__name__
+    words = (
+        rf'model\.backbone of type {name} cannot mask.*FastSwinTransformer, with mask_token=True'
+    )
+    with pytest.raises(ValueError, match=words):
+        encode_groups(backbone, [torch.randn(1, 3, 64, 64)], [True], [masks])
+    if family == 'dinomm ViT':
+        backbone.pack = True
+        with pytest.raises(ValueError, match='mask_token=True'):
+            encode_groups(backbone, [torch.randn(1, 3, 64, 64)] * 2, [True] * 2, [masks, None])

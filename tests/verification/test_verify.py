@@ -50,6 +50,7 @@ def perturbed(array, share=0.02):
 
 FILES = (
     'dino_vit',
+    'dinov2_vit',
     'dino_head',
     'dino_loss',
     'dino_trace',
@@ -72,6 +73,9 @@ def outputs(name):
     """The arrays of a file that are compared, and not put in."""
     expected = {
         'dino_vit': ('cls_', 'tokens_', 'attention_'),
+        'dinov2_vit': [
+            f'/{kind}_{size}' for kind in ('cls', 'patch') for size in ('native', 'other', 'masked')
+        ],
         'dino_head': ('/y', '/grad_x', 'running_mean', 'running_var'),
         'dino_loss': ('/center_before', '/loss', '/grad_student', '/center_after', 'teacher_temps'),
         'schedules': ('lr', 'weight_decay', 'momentum'),
@@ -104,6 +108,11 @@ def test_every_expected_number_counts(golden, passes, name, key):
         ('dino_vit', 'w/blocks.2.mlp.fc2.weight'),
         ('dino_vit', 'w/pos_embed'),
         ('dino_vit', 'x_rect'),
+        ('dinov2_vit', 'mlp/mask'),
+        ('dinov2_vit', 'mlp/w/mask_token'),
+        ('dinov2_vit', 'swiglu/w/blocks.1.mlp.w12.weight'),
+        ('dinov2_vit', 'reg/w/register_tokens'),
+        ('dinov2_vit', 'reg/w/blocks.2.ls2.gamma'),
         ('dino_head', 'plain/w/mlp.2.weight'),
         ('dino_head', 'bn/w/last_layer.weight_v'),
         ('dino_loss', 'student_temp'),
@@ -128,6 +137,8 @@ def test_every_input_counts(golden, passes, name, key):
     [
         ('dino_vit', 'tokens_small'),
         ('dino_vit', 'w/norm.weight'),
+        ('dinov2_vit', 'reg/patch_other'),
+        ('dinov2_vit', 'mlp/mask'),
         ('dino_head', 'plain/y'),
         ('dino_loss', '3/loss'),
         ('schedules', 'momentum'),

@@ -190,7 +190,7 @@ class FastShiftWindowMSA(ShiftWindowMSA):
             scale=attention.scale,
         )
         mixed = mixed.unflatten(1, (-1, attention.num_heads)).transpose(2, 3)
-        tokens = mixed.reshape(len(query), -1, query.shape[-1])
+        tokens = mixed.reshape(query.shape[0], -1, query.shape[-1])
         if not layout.is_padded_window:
             tokens = _FromWindows.apply(tokens, layout)
         return self.drop(attention.proj_drop(attention.proj(tokens)))
@@ -204,7 +204,7 @@ class FastPatchMerging(PatchMerging):
         height, width = input_size
         grid = F.pad(x.unflatten(1, (height, width)), (0, 0, 0, width % 2, 0, height % 2))
         cells = grid.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (B, h, 2, w, 2, C)
-        merged = cells.permute(0, 1, 3, 5, 2, 4).reshape(len(x), -1, self.reduction.in_features)
+        merged = cells.permute(0, 1, 3, 5, 2, 4).reshape(x.shape[0], -1, self.reduction.in_features)
         if self.norm is not None:
             merged = self.norm(merged)
         return self.reduction(merged), (cells.shape[1], cells.shape[3])

@@ -112,3 +112,14 @@ def test_rescaling_is_of_training_alone():
     assert not torch.equal(backbone(images)[-1], backbone(images)[-1])
     nn.Module.train(backbone, False)
     assert torch.equal(backbone(images)[-1], backbone(images)[-1])
+
+
+@torch.no_grad()
+def test_queries_and_keys_are_both_turned():
+    """The attention of a block whose queries and keys are copies of known vectors."""
+    layer = build().layers[0]
+    tokens, turn = torch.randn(1, 5, 24), rotation((2, 2), 1, 8, CPU)
+    qkv = layer.attn.qkv(layer.ln1(tokens)).unflatten(-1, (3, 3, 8)).permute(2, 0, 3, 1, 4)
+    queries, keys = (rotate(heads, turn) for heads in qkv[:2])
+    expected = (queries @ keys.mT / 8**0.5).softmax(-1)
+    torch.testing.assert_close(layer.attention(tokens, turn), expected)

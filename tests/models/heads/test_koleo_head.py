@@ -39,16 +39,16 @@ def test_global_views_each_on_its_own():
 
 def test_equal_images_are_finite_and_told(recwarn):
     head = KoLeoHead()
-    features = torch.randn(4, 8)
-    features[2] = features[0]
+    features = torch.randn(5, 8)
+    features[2] = features[3] = features[0]  # of two their pushes would cancel out
     features.requires_grad_()
-    loss = head.loss(features, torch.zeros(4, 8), None, 4)
+    loss = head.loss(features, torch.zeros(5, 8), None, 5)
     loss.backward()
     assert loss.isfinite() and features.grad.isfinite().all()
     assert features.grad.abs().max() < 1e3
     head.start_step(Clock(1, 10))
     assert not recwarn
-    with pytest.warns(UserWarning, match='met 2 images within 100 steps'):
+    with pytest.warns(UserWarning, match='met 3 images within 100 steps'):
         head.start_step(Clock(100, 10))
     head.start_step(Clock(200, 10))
     assert len(recwarn) == 0
