@@ -37,17 +37,19 @@ def cosine(start: float, end: float, step: int, num_steps: int) -> float:
 
 
 class TeacherTemperature(NamedTuple):
-    """Linear over the first ``warmup_epochs`` epochs, constant after.
+    """Linear over ``warmup_epochs`` epochs from ``start_epoch`` on, constant before and after.
 
     It changes from epoch to epoch (DINO), or with ``by_step`` from step to step (DINOv2). As
     published the last epoch, or step, of the warm-up already has the end value: so many equally
-    spaced values, both ends included. A constant 0 makes the targets hard.
+    spaced values, both ends included. A constant 0 makes the targets hard. ``start_epoch`` is for
+    what begins late, as the masks of iBOT's Swin at epoch 50.
     """
 
     start: float
     end: float
     warmup_epochs: float = 0
     by_step: bool = False
+    start_epoch: float = 0
 
     @classmethod
     def build(cls, config: float | dict) -> 'TeacherTemperature':
@@ -62,7 +64,8 @@ class TeacherTemperature(NamedTuple):
                 cls(**config) if isinstance(config, dict) else cls(float(config), float(config))
             )
             ends = schedule.start, schedule.end
-            valid = (min(ends) > 0 or ends == (0, 0)) and schedule.warmup_epochs >= 0
+            lengths = schedule.warmup_epochs, schedule.start_epoch
+            valid = (min(ends) > 0 or ends == (0, 0)) and min(lengths) >= 0
         except (TypeError, ValueError):
             valid = False
         if not valid:
@@ -71,11 +74,9 @@ class TeacherTemperature(NamedTuple):
 
     def at(self, clock: Clock) -> float:
         """The temperature at a point of the run."""
-        count, last = (
-            (clock.step, round(self.warmup_epochs * clock.epoch_steps) - 1)
-            if self.by_step
-            else (clock.epoch, self.warmup_epochs - 1)
-        )
+        now, length = (clock.step, clock.epoch_steps) if self.by_step else (clock.epoch, 1)
+        count = now - round(self.start_epoch * length)
+        last = (round(self.warmup_epochs * length) if self.by_step else self.warmup_epochs) - 1
         if count > last:
             return self.end
-        return self.start + (self.end - self.start) * count / max(last, 1)
+        return self.start + (self.end - self.start) * max(count, 0) / max(last, 1)

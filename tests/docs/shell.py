@@ -51,6 +51,7 @@ class Tree:
         for name in ('configs', 'tools', 'tests'):
             (self.folder / name).symlink_to(tiny.ROOT / name)
         tiny.write_data(self.folder / 'data' / 'imagenet')
+        (self.folder / 'data' / 'imagenet22k').symlink_to('imagenet/train')
         photos = tiny.write_images(self.home / 'photos')
         paths = sorted(str(path.relative_to(photos)) for path in photos.rglob('*.png'))
         (photos / 'some.txt').write_text('\n'.join(paths))
@@ -66,7 +67,8 @@ class Tree:
         folders.write_voc(self.folder / 'data' / 'VOCdevkit' / 'VOC2012')
         folders.write_copydays(self.folder / 'data' / 'copydays')
         folders.write_revisited(self.folder / 'data' / 'roxford5k')
-        write_released(self.folder / 'dino_deitsmall16_pretrain.pth')
+        for name in ('dino_deitsmall16_pretrain.pth', 'dinov2_vits14_pretrain.pth'):
+            write_released(self.folder / name)
         for name in ('torchrun', 'srun'):
             (self.programs / name).write_text(STAND_IN)
             (self.programs / name).chmod(0o755)

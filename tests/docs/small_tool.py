@@ -29,10 +29,11 @@ def shrink(config) -> None:
         shrink_detector(config)
         return
     if not isinstance(config.model.backbone.get('arch'), dict):  # else it is a quick start
-        config.model.backbone = VIT
+        config.model.backbone = dict(VIT, mask_token='masking' in config.model)
         for head in config.model.heads.values():
-            head.update(in_channels=48, hidden_channels=32, bottleneck_channels=16)
-            head.num_prototypes = 64
+            if 'num_prototypes' in head:
+                head.update(in_channels=48, hidden_channels=32, bottleneck_channels=16)
+                head.num_prototypes = 64
         _shrink_pictures(config)
     for loader in _loaders(config):
         loader.update(batch_size=BATCH, num_workers=0, persistent_workers=False)

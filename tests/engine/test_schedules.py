@@ -43,6 +43,25 @@ def test_by_step_it_is_dinov2s_table(warmup, epoch_steps):
     assert values == pytest.approx(table.tolist(), abs=1e-12)
 
 
+@pytest.mark.parametrize('warmup', [0, 1, 3])
+@pytest.mark.parametrize('start_epoch', [0, 2, 5])
+def test_a_temperature_that_waits_is_ibots_table(warmup, start_epoch):
+    """Of its masked patches, where masks begin later."""
+    table = np.concatenate(
+        [np.full(start_epoch, 0.04), np.linspace(0.04, 0.07, warmup), np.full(10, 0.07)]
+    )
+    config = dict(start=0.04, end=0.07, warmup_epochs=warmup, start_epoch=start_epoch)
+    schedule = TeacherTemperature.build(config)
+    values = [schedule.at(Clock(7 * epoch, 7)) for epoch in range(len(table))]
+    assert values == pytest.approx(table.tolist(), abs=1e-12)
+    by_step = TeacherTemperature.build({**config, 'by_step': True})
+    steps = [by_step.at(Clock(step, 7)) for step in range(7 * (start_epoch + warmup + 1))]
+    assert steps[: 7 * start_epoch] == [0.04] * 7 * start_epoch
+    rising = np.linspace(0.04, 0.07, 7 * warmup)
+    assert steps[7 * start_epoch : -7] == pytest.approx(rising.tolist(), abs=1e-12)
+    assert steps[-7:] == [0.07] * 7
+
+
 def test_a_number_is_constant():
     schedule = TeacherTemperature.build(0.05)
     assert {schedule.at(Clock(epoch, 1)) for epoch in range(5)} == {0.05}

@@ -13,7 +13,7 @@ from dinomm.config_check import check_config
 
 from . import detectors, shipped, tiny
 
-FOLDERS = ('configs/dino', 'configs/esvit')
+FOLDERS = ('configs/dino', 'configs/esvit', 'configs/ibot', 'configs/dinov2')
 READMES = {folder: (tiny.ROOT / folder / 'README.md').read_text() for folder in FOLDERS}
 ROWS = [
     (folder, [cell.strip() for cell in line.strip('|').split('|')])
@@ -60,7 +60,7 @@ def test_every_config_is_in_the_index_and_in_the_readme():
 @pytest.mark.parametrize('folder', FOLDERS)
 def test_links_of_a_readme_exist(folder):
     links = re.findall(r'\]\((?!http)([^)]+)\)', READMES[folder])
-    assert links and all((tiny.ROOT / folder / link).exists() for link in links)
+    assert links and all((tiny.ROOT / folder / link.partition('#')[0]).exists() for link in links)
 
 
 @pytest.mark.parametrize('path', INDEXED)
@@ -111,6 +111,23 @@ def test_the_variant_of_esvit(tmp_path):
     assert view.loss_weight == region.loss_weight == 1
     assert (view.num_prototypes, region.num_prototypes) == (65536, 8192)
     assert config.train_dataloader.dataset.pipeline[1].views[2].num == 4
+
+
+def test_the_variant_of_ibot(tmp_path):
+    model = variant_in('configs/ibot', tmp_path).model
+    assert model.masking.ratio == (0.1, 0.3) and model.masking.min_cells == 16
+    assert 'tied_to' not in model.heads.view and model.heads.patch.tied_to is None
+    assert model.heads.patch.loss_weight == 1 / 3
+    assert shipped.build_without_memory(model).heads.patch.prototypes is not None
+
+
+def test_the_variant_of_dinov2(tmp_path):
+    config = variant_in('configs/dinov2', tmp_path)
+    model = shipped.build_without_memory(config.model)
+    assert sum(p.numel() for p in model.backbone.parameters()) == 21629184  # the released ViT-S/14
+    assert model.heads.patch.num_prototypes == model.heads.view.num_prototypes == 16384
+    assert [v.size for v in config.train_dataloader.dataset.pipeline[1].views] == [224, 224, 98]
+    assert config.train_dataloader.sampler.epoch_size == 1250 * 2048
 
 
 def test_the_variant_of_dino(tmp_path):

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dinomm import launch
 from dinomm.engine import DINOOptimWrapper, TeacherEMAHook
 from dinomm.engine.schedules import Clock, TeacherTemperature
-from dinomm.registry import HOOKS, OPTIMIZERS, PARAM_SCHEDULERS
+from dinomm.learning_rate import scale_lr
+from dinomm.registry import HOOKS, MODELS, OPTIMIZERS, PARAM_SCHEDULERS
 
 from . import shipped
 
@@ -43,7 +43,13 @@ DEFAULTS = dict(
     drop_path=0.1,
     global_scale=(0.4, 1.0),
     local=(8, (0.05, 0.4)),
+    sizes=(224, 96),
     sync_bn=None,
+    rule='linear',
+    clip_per='parameter',
+    layer_decay=1.0,
+    patch_embed_lr=1.0,
+    epoch_steps=None,  # a pass over the data set
 )
 WARMER = dict(temperature=(0.04, 0.07, 30), fixed_length=False)
 BOOSTED = dict(WARMER, batch=1024, epochs=300)
@@ -96,6 +102,74 @@ NO_MULTI_CROP = dict(BOOSTED, clip=None, min_lr=1e-5, global_scale=(0.14, 1.0), 
 ESVIT = dict(WARMER, epochs=300, patch=None)
 LARGER = dict(ESVIT, drop_path=0.2)
 ESVIT_RESNET = dict(ESVIT, batch=1024, drop_path=None, sync_bn='torch')
+IBOT = dict(
+    BOOSTED, epochs=800, prototypes=8192, global_scale=(0.25, 1.0), local=(10, (0.05, 0.25))
+)
+IBOT_SWIN = dict(IBOT, epochs=300, patch=None)
+IBOT_VIT_B = dict(VIT_B, prototypes=8192, global_scale=(0.32, 1.0), local=(10, (0.05, 0.32)))
+# rates of DINOv2 are for 1024 images
+DINOV2 = dict(
+    WARMER,
+    rule='sqrt',
+    batch=2048,
+    lr=0.004,
+    layer_decay=0.9,
+    patch_embed_lr=0.2,
+    clip_per='part',
+    epoch_steps=1250,
+    momentum=(0.992, 1.0),
+    drop_path=0.3,
+    global_scale=(0.32, 1.0),
+    local=(8, (0.05, 0.32)),
+)
+DINOV2_LONG = dict(
+    DINOV2,
+    batch=3072,
+    lr=2e-4,
+    epochs=500,
+    warmup=80,
+    weight_decay=(0.04, 0.2),
+    momentum=(0.994, 1.0),
+    layer_decay=1.0,
+    prototypes=131072,
+    centering='sinkhorn',
+    patch=14,
+    drop_path=0.4,
+    sizes=(224, 98),
+)
+# all schedules in 10,000 steps: 80 and 30 of 500 epochs become 1.28 and .48 of 8
+DINOV2_518 = dict(
+    DINOV2_LONG,
+    batch=768,
+    lr=2e-5,
+    epochs=8,
+    warmup=1.28,
+    temperature=(0.04, 0.07, 0.48),
+    freeze=0,
+    sizes=(518, 224),
+)
+DINOV2_CONTINUE = dict(
+    DINOV2_LONG,
+    batch=512,
+    lr=1e-4,
+    epochs=30,
+    warmup=3,
+    layer_decay=0.9,
+    momentum=(0.996, 1.0),
+    prototypes=65536,
+    drop_path=0.1,
+    temperature=(0.04, 0.07, 10),
+    epoch_steps=None,
+)
+DINOV3 = dict(
+    DINOV2,
+    lr=2e-4,
+    min_lr=None,  # the rate stays
+    weight_decay=(0.04, 0.04),
+    momentum=(0.994, 0.994),
+    layer_decay=0.98,
+    centering='sinkhorn',
+)
 
 RECIPES = {
     'dino_vit-small-p16_8xb64-coslr-100e_in1k': {},
@@ -131,6 +205,21 @@ RECIPES = {
     'esvit_pvt-v2-b2-view_16xb64-coslr-300e_in1k': dict(ESVIT, batch=1024),
     'esvit_pvt-v2-b2_16xb64-coslr-300e_in1k': dict(ESVIT, batch=1024),
     'esvit_vit-small-p16_16xb64-coslr-300e_in1k': BOOSTED,
+    'esvit_swin-tiny-w7-sinkhorn-koleo_16xb32-coslr-300e_in1k': dict(ESVIT, centering='sinkhorn'),
+    'ibot_vit-small-p16_16xb64-coslr-800e_in1k': IBOT,
+    'ibot_vit-base-p16_32xb32-coslr-400e_in1k': IBOT_VIT_B,
+    'ibot_vit-base-p16-random-mask_32xb32-coslr-400e_in1k': IBOT_VIT_B,
+    'ibot_swin-tiny-w7_16xb64-coslr-300e_in1k': IBOT_SWIN,
+    'ibot_swin-tiny-w14_40xb26-coslr-300e_in1k': dict(IBOT_SWIN, batch=1040),
+    'dinov2_vit-large-p16_32xb64-coslr-100e_in1k': DINOV2,
+    'dinov2_vit-large-p16-rotary-gram_32xb64-constlr-100e_in1k': DINOV3,
+    'dinov2_vit-large-p14_96xb32-coslr-500e_in22k': DINOV2_LONG,
+    'dinov2_vit-large-p14-reg4_96xb32-coslr-500e_in22k': DINOV2_LONG,
+    'dinov2_vit-base-p14_48xb64-coslr-500e_in22k': DINOV2_LONG,
+    'dinov2_vit-small-p14_24xb128-coslr-500e_in22k': DINOV2_LONG,
+    'dinov2_vit-large-p14-518px_96xb8-coslr-8e_in22k': DINOV2_518,
+    'dinov2_vit-small-p14-518px_24xb32-coslr-8e_in22k': DINOV2_518,
+    'dinov2_vit-small-p14-continue_8xb64-coslr-30e_in1k': DINOV2_CONTINUE,
     # ablations
     'dino_vit-small-p16_8xb64-temp-hard-coslr-100e_in1k': dict(temperature=(0, 0, 0)),
     'dino_vit-small-p16_8xb64-temp-02-coslr-100e_in1k': dict(temperature=(0.02, 0.02, 0)),
@@ -189,13 +278,20 @@ def half_cosine(start, end, step, steps):
     return end + (start - end) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+def peak_of(recipe) -> float:
+    """The largest rate of a recipe."""
+    if recipe['rule'] == 'sqrt':
+        return recipe['lr'] * math.sqrt(recipe['batch'] / 1024)
+    return recipe['lr'] * recipe['batch'] / 256
+
+
 @pytest.mark.parametrize('name', PATHS)
 def test_rates(name):
     recipe = DEFAULTS | RECIPES[name]
     config = shipped.read(PATHS[name])
     rates, decays, undecayed = walk(config)
-    steps, warmup = recipe['epochs'] * STEPS, recipe['warmup'] * STEPS
-    peak = recipe['lr'] * recipe['batch'] / 256
+    steps, warmup = recipe['epochs'] * STEPS, int(recipe['warmup'] * STEPS)
+    peak = peak_of(recipe)
     assert len(rates) == steps
     assert rates[0] == pytest.approx(0, abs=1e-8 * peak)
     assert max(rates) == pytest.approx(peak)
@@ -203,7 +299,8 @@ def test_rates(name):
     assert rates[:warmup] == sorted(rates[:warmup])
     falling = steps - warmup
     for step in (1, falling // 2, falling - 1):
-        expected = half_cosine(peak, recipe['min_lr'], step, falling)
+        least = peak if recipe['min_lr'] is None else recipe['min_lr']
+        expected = half_cosine(peak, least, step, falling)
         assert rates[warmup + step] == pytest.approx(expected, rel=1e-5)
     for step in (0, steps // 2, steps - 1):
         expected = half_cosine(*recipe['weight_decay'], step, steps)
@@ -215,34 +312,42 @@ def resolved(config) -> dict:
     """What the rest of a config means, in the words of the recipes."""
     wrapper, head, backbone = config.optim_wrapper, config.model.heads.view, config.model.backbone
     views = config.train_dataloader.dataset.pipeline[1].views
-    assert [view.size for view in views] == [224, 224, 96][: len(views)]
     assert [view.get('num', 1) for view in views[:2]] == [1, 1]
     assert views[0].scale == views[1].scale
     clip = DINOOptimWrapper(
         torch.optim.SGD([torch.ones(1, requires_grad=True)], 1.0), wrapper.clip_grad
     )
-    assert clip.clip_per == 'parameter'
     teacher = HOOKS.build(config.custom_hooks[0])
     assert isinstance(teacher, TeacherEMAHook)
     temperature = TeacherTemperature.build(head.teacher_temp)
-    epochs = config.train_cfg.max_epochs
+    epochs, batch = config.train_cfg.max_epochs, config.auto_scale_lr.base_batch_size
+    epoch_size = config.train_dataloader.sampler.get('epoch_size')
+    assert views[0].size == views[1].size
+    sizes = views[0].size, views[-1].size if len(views) > 2 else DEFAULTS['sizes'][1]
+    paramwise = wrapper.get('paramwise_cfg') or {}
     return dict(
-        batch=config.auto_scale_lr.base_batch_size,
+        batch=batch,
         epochs=epochs,
+        epoch_steps=epoch_size and epoch_size / batch,
+        rule=config.auto_scale_lr.get('rule', 'linear'),
+        layer_decay=paramwise.get('layer_decay', 1.0),
+        patch_embed_lr=paramwise.get('patch_embed_lr', 1.0),
+        clip_per=clip.clip_per,
+        sizes=sizes,
         optimizer=wrapper.optimizer.type,
         momentum_sgd=wrapper.optimizer.get('momentum'),
         clip=clip.max_norm,
         freeze=wrapper.freeze_last_layer,
         momentum=(teacher.momentum_at(0, 10), teacher.momentum_at(10, 10)),
         temperature=(
-            temperature.at(Clock(0, 1)),
-            temperature.at(Clock(epochs - 1, 1)),
+            temperature.at(Clock(0, 1250)),
+            temperature.at(Clock((epochs - 1) * 1250, 1250)),
             temperature.warmup_epochs,
         ),
         prototypes=head.num_prototypes,
         fixed_length=head.fixed_length,
         batch_norm=head.get('batch_norm', False),
-        centering=head.centering.momentum,
+        centering=head.centering.get('momentum', 'sinkhorn'),
         patch=backbone.get('patch_size'),
         drop_path=backbone.get('drop_path_rate'),
         global_scale=views[0].scale,
@@ -277,7 +382,8 @@ def test_tasks_of_esvit(name):
     if '-view_' in name:
         assert list(config.model.heads) == ['view'] and view.get('loss_weight', 1.0) == 1.0
         return
-    assert list(config.model.heads) == ['view', 'region']
+    koleo = ['koleo'] if 'koleo' in name else []
+    assert list(config.model.heads) == ['view', 'region', *koleo]
     assert region.type == 'RegionMatchingHead' and view.type == 'DINOHead'
     assert dict(region, type='DINOHead') == view
     assert region.loss_weight == 0.5
@@ -293,13 +399,103 @@ def test_phases_of_esvit(name):
     assert HOOKS.build(hooks[1]).schedules == 'continue'
 
 
+# what masks, heads and backbone have besides; iBOT's smallest block is (min(h, w) // 3) ** 2 cells
+MASKS = dict(share=0.5, ratio=(0.1, 0.5), shape='block', min_cells=4, exact=False, start_epoch=0)
+NO_MORE = dict(
+    koleo=None,
+    gram=None,
+    by_step=False,
+    patch_temp_from=0,
+    bottlenecks=(256, 256),
+    registers=0,
+    positions=(0.1, False),
+    ffn=None,
+)
+OF_IBOT = dict(NO_MORE, masks=dict(MASKS, min_cells=(14 // 3) ** 2), tied=True)
+OF_SWIN = dict(
+    OF_IBOT,
+    masks=dict(MASKS, min_cells=(7 // 3) ** 2, start_epoch=50),
+    patch_temp_from=50,
+)
+OF_SHORT = dict(NO_MORE, masks=MASKS, tied=True, koleo=0.1, by_step=True)
+OF_LONG = dict(OF_SHORT, tied=False, bottlenecks=(384, 256), ffn='swiglu_fused')
+OF_DISTILLED = dict(OF_LONG, ffn=None)
+OBJECTIVES = {
+    'ibot_vit-small-p16': OF_IBOT,
+    'ibot_vit-base-p16': OF_IBOT,
+    'ibot_vit-base-p16-random-mask': dict(
+        OF_IBOT, masks=dict(OF_IBOT['masks'], shape='random', ratio=(0.65, 0.75))
+    ),
+    'ibot_swin-tiny-w7': OF_SWIN,
+    'ibot_swin-tiny-w14': OF_SWIN,
+    'dinov2_vit-large-p16': OF_SHORT,
+    'dinov2_vit-large-p16-rotary-gram': dict(
+        OF_SHORT, masks=dict(MASKS, exact=True), tied=False, gram=2.0, registers=4
+    ),
+    'dinov2_vit-large-p14': OF_LONG,
+    'dinov2_vit-large-p14-518px': OF_LONG,
+    'dinov2_vit-large-p14-reg4': dict(OF_LONG, registers=4, positions=(0.0, True)),
+    'dinov2_vit-base-p14': OF_DISTILLED,
+    'dinov2_vit-small-p14': OF_DISTILLED,
+    'dinov2_vit-small-p14-518px': OF_DISTILLED,
+    'dinov2_vit-small-p14-continue': dict(OF_DISTILLED, bottlenecks=(256, 256)),
+}
+
+
+def objectives(model) -> dict:
+    """A config's model in the words of :data:`OBJECTIVES`."""
+    heads, backbone = model.heads, model.backbone
+    masking, patch = MODELS.build(model.masking), heads.patch
+    temperature = TeacherTemperature.build(patch.teacher_temp)
+    return dict(
+        masks={key: getattr(masking, key) for key in MASKS},
+        tied=patch.get('tied_to') == 'view',
+        koleo=heads.get('koleo', {}).get('loss_weight'),
+        gram=heads.get('gram', {}).get('loss_weight'),
+        by_step=temperature.by_step,
+        patch_temp_from=temperature.start_epoch,
+        bottlenecks=(heads.view.bottleneck_channels, patch.bottleneck_channels),
+        registers=backbone.get('num_registers', 0),
+        positions=(
+            backbone.get('position_offset', 0.1),
+            backbone.get('position_antialias', False),
+        ),
+        ffn=(backbone.get('layer_cfgs') or {}).get('ffn_type'),
+    )
+
+
+@pytest.mark.parametrize('name', [name for name in PATHS if name.startswith(('ibot', 'dinov2'))])
+def test_objectives_of_ibot_and_dinov2(name):
+    config = shipped.read(PATHS[name])
+    view, patch = config.model.heads.view, config.model.heads.patch
+    assert objectives(config.model) == OBJECTIVES[re.match(r'[^_]*_[^_]*', name)[0]]
+    assert view.type == 'DINOHead' and patch.type == 'MaskedPatchHead'
+    assert view.get('loss_weight', 1.0) == patch.get('loss_weight', 1.0) == 1.0
+    same = {'student_temp', 'num_prototypes', 'hidden_channels', 'fixed_length', 'centering'}
+    assert {key: view[key] for key in same} == {key: patch[key] for key in same}
+    temperatures = [TeacherTemperature.build(head.teacher_temp) for head in (view, patch)]
+    assert temperatures[0] == temperatures[1]._replace(start_epoch=0)
+    backbone = config.model.backbone
+    assert backbone.mask_token
+    if name.startswith('dinov2'):
+        published = dict(
+            layer_scale_init_value=1e-5,
+            class_token_std=1e-6,
+            drop_path_uniform=True,
+            skip_dropped=True,
+            pad_to_patch=False,
+        )
+        assert {key: backbone[key] for key in published} == published
+
+
 @pytest.mark.parametrize('name', PATHS)
 def test_name_tells_gpus_batch_and_epochs(name):
-    gpus, batch, epochs = map(int, re.search(r'_(\d+)xb(\d+)-.*?(\d+)e_in1k$', name).groups())
+    end = re.search(r'_(\d+)xb(\d+)-.*?(\d+)e_in(?:1|22)k$', name)
+    gpus, batch, epochs = map(int, end.groups())
     config = shipped.read(PATHS[name])
     assert config.train_dataloader.batch_size == batch
     assert config.auto_scale_lr.base_batch_size == gpus * batch
     assert config.train_cfg.max_epochs == epochs
     lr = config.optim_wrapper.optimizer.lr
-    launch.scale_lr(config, gpus)
+    scale_lr(config, gpus)
     assert config.optim_wrapper.optimizer.lr == lr

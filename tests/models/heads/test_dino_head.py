@@ -161,6 +161,7 @@ def test_teacher_temperature_follows_the_epoch(form, temperatures):
         {'start': 0.0, 'end': 0.07},
         {'start': 'low', 'end': 0.07},
         {'start': 0.04, 'end': 0.07, 'warmup_epochs': -1},
+        {'start': 0.04, 'end': 0.07, 'start_epoch': -1},
         {'start': 0.04, 'end': 0.07, 'warmup_epochs': None},
     ],
     ids=str,
