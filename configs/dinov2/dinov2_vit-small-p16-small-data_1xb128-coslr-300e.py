@@ -42,5 +42,6 @@ optim_wrapper = dict(optimizer=dict(lr=5e-4 * __batch / 256))
 auto_scale_lr = dict(base_batch_size=__batch)
 # a small batch: the teacher moves less with each (advised for DINO: .9995 at a batch of 256)
 _base_.custom_hooks[0].momentum = 0.9995
+sync_bn = 'torch'  # should there be more GPUs: statistics of all
 # weight decay stays at 0.04: its rise is for long runs
 del _base_.param_scheduler[2]

@@ -11,8 +11,8 @@ from dinomm.datasets.embedded import write_digits
 EPOCHS = 12
 RUNS = {
     'DINO': quickstart.DIGITS_CONFIG,
-    'DINOv2 as published': quickstart.ROOT / 'configs/dinov2/quickstart_digits-published.py',
-    'DINOv2, small data': quickstart.ROOT / 'configs/dinov2/quickstart_digits.py',
+    'DINOv2 as published': quickstart.ROOT / 'configs/dinov2/quickstart_dinov2-published.py',
+    'DINOv2, small data': quickstart.ROOT / 'configs/dinov2/quickstart_dinov2.py',
 }
 
 
@@ -27,7 +27,7 @@ def _make_run(seed: int, work_dir: Path) -> dict:
     for name, config_file in RUNS.items():
         options = ['--data', str(data), '--seed', str(seed), '--cfg-options']
         options += [f'train_cfg.max_epochs={EPOCHS}', f'train_cfg.val_interval={EPOCHS}']
-        directory = work_dir / f'{config_file.parent.name}_{config_file.stem}_{EPOCHS}e_seed{seed}'
+        directory = work_dir / f'{config_file.stem}_{EPOCHS}e_seed{seed}'
         run = quickstart.pretrain(config_file, directory, options)
         rows = quickstart.knn_rows(run.config, run.checkpoint)
         knn[name] = {

@@ -242,7 +242,7 @@ RECIPES = {
         RELEASED, epochs=100, local=(2, (0.05, 0.25))
     ),
 }
-PATHS = {Path(path).stem: path for path in shipped.CONFIGS if 'quickstart' not in path}
+PATHS = {Path(path).stem: path for path in shipped.CONFIGS if re.search(r'_in\d+k\.py$', path)}
 
 
 def walk(config):
@@ -499,3 +499,29 @@ def test_name_tells_gpus_batch_and_epochs(name):
     lr = config.optim_wrapper.optimizer.lr
     scale_lr(config, gpus)
     assert config.optim_wrapper.optimizer.lr == lr
+
+
+SMALL_DATA = 'configs/dinov2/dinov2_vit-small-p16-small-data_1xb128-coslr-300e.py'
+
+
+@pytest.mark.parametrize('path', [SMALL_DATA, 'configs/dinov2/quickstart_dinov2.py'])
+def test_recipe_for_small_data(path):
+    """What the ablation of docs/small_data.md kept, in both of its sizes."""
+    config = shipped.read(path)
+    view, patch, koleo = config.model.heads.values()
+    assert koleo == dict(type='KoLeoHead', loss_weight=0.1)
+    assert dict(patch, type='DINOHead') == view
+    assert view.batch_norm and view.fixed_length
+    assert view.centering == dict(type='MeanCentering', momentum=0.9)
+    masks = dict(type='PatchMasking', share=0.25, ratio=(0.1, 0.5))
+    assert {key: config.model.masking[key] for key in masks} == masks
+    rates, decays, _ = walk(config)
+    assert max(rates) == pytest.approx(config.optim_wrapper.optimizer.lr)
+    assert set(decays) == {0.04}
+
+
+def test_rate_and_teacher_of_a_small_batch():
+    config = shipped.read(SMALL_DATA)
+    assert config.optim_wrapper.optimizer.lr == 5e-4 * 128 / 256
+    assert config.train_dataloader.batch_size == config.auto_scale_lr.base_batch_size == 128
+    assert HOOKS.build(config.custom_hooks[0]).momentum == 0.9995

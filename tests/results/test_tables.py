@@ -24,7 +24,7 @@ def small_runs(tmp_path, monkeypatch):
     def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> quickstart.Run:
         seed = int(options[options.index('--seed') + 1])
         trained.append((config_file.stem, seed))
-        extra = '' if 'digits' in config_file.stem else BOTH
+        extra = BOTH if 'swin' in config_file.stem else ''
         extra = VIEW if config_file.stem.endswith('-view') else extra
         config = tiny.write_config(tmp_path / config_file.name, data, extra)
         options = {
@@ -87,7 +87,7 @@ def test_unknown_table(monkeypatch, capsys):
 def test_dinov2(small_runs, tmp_path):
     figures = dinov2_digits.make([4], tmp_path / 'work')
     (run,) = figures['runs']
-    names = ['quickstart_digits', 'quickstart_digits-published', 'quickstart_digits']
+    names = ['quickstart_digits', 'quickstart_dinov2-published', 'quickstart_dinov2']
     assert small_runs == [(name, 4) for name in names]
     assert list(run['knn']) == ['DINO', 'DINOv2 as published', 'DINOv2, small data']
     rows = dinov2_digits.lines(figures)[2:]

@@ -2,7 +2,7 @@
 
 Paper: DINOv2: Learning Robust Visual Features without Supervision, arXiv 2304.07193.
 Command: python tools/prepare_data.py digits
-    python tools/train.py configs/dinov2/quickstart_digits.py
+    python tools/train.py configs/dinov2/quickstart_dinov2.py
 Result: RESULT_SMALL
 Time: 5 to 8 minutes on two cores.
 

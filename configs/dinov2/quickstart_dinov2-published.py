@@ -1,16 +1,16 @@
 """DINOv2's objectives as published, on 5,000 handwritten digits: what fails on small data.
 
-The twin of quickstart_digits.py, for comparison: heads without batch norm and of their own lengths,
+The twin of quickstart_dinov2.py, for comparison: heads without batch norm and of their own lengths,
 Sinkhorn-Knopp, temperatures of .04 to .07, layer scale from 1e-5, half of the views masked.
 
 Paper: DINOv2: Learning Robust Visual Features without Supervision, arXiv 2304.07193.
 Command: python tools/prepare_data.py digits
-    python tools/train.py configs/dinov2/quickstart_digits-published.py
+    python tools/train.py configs/dinov2/quickstart_dinov2-published.py
 Result: RESULT_PUBLISHED
 Time: 5 to 8 minutes on two cores.
 """
 
-_base_ = ['./quickstart_digits.py']
+_base_ = ['./quickstart_dinov2.py']
 
 __head = dict(
     batch_norm=False,
