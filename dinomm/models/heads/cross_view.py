@@ -11,40 +11,17 @@ gradient is known in the same pass.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from .known_gradient import with_known_gradient
 
 CHUNK_BYTES = 64 * 2**20
 """Size of the largest logits tensor held at a time."""
 
 Targets = Callable[[Tensor], Tensor]
-
-
-class _CrossViewLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, student, student_prototypes, teacher, teacher_prototypes, targets, temp):
-        with torch.autocast(student.device.type, enabled=False):
-            loss, grad_student, grad_prototypes = _loss_and_gradients(
-                student.float(),
-                student_prototypes.float(),
-                teacher.float(),
-                teacher_prototypes.float(),
-                targets,
-                temp,
-                need_prototypes=ctx.needs_input_grad[1],
-            )
-        ctx.save_for_backward(grad_student, grad_prototypes)
-        ctx.dtypes = student.dtype, student_prototypes.dtype
-        return loss
-
-    @staticmethod
-    def backward(ctx, grad):
-        grads = [
-            None if saved is None else (saved * grad).to(dtype)
-            for saved, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
-        ]
-        return *grads, None, None, None, None
 
 
 def _loss_and_gradients(
@@ -115,11 +92,11 @@ def cross_view_loss(
         raise ValueError(
             'the data give one view an image: DINO needs at least two (MultiCrop.views)'
         )
-    return _CrossViewLoss.apply(
-        student,
-        student_prototypes,
-        teacher.detach(),
-        teacher_prototypes.detach(),
-        targets,
-        student_temp,
+    compute = partial(
+        _loss_and_gradients,
+        teacher=teacher.detach().float(),
+        teacher_prototypes=teacher_prototypes.detach().float(),
+        targets=targets,
+        temp=student_temp,
     )
+    return with_known_gradient(student, student_prototypes, compute)

@@ -14,11 +14,14 @@ pass.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from .known_gradient import with_known_gradient
 
 CHUNK_BYTES = 48 * 2**20
 """Size of the largest logits tensor of the student held at a time."""
@@ -76,33 +79,6 @@ def pair_weights(
             share[:, view] = 0
         weights.append(share)
     return torch.cat(weights)
-
-
-class _RegionMatchingLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, student, student_prototypes, teacher, teacher_prototypes, *others):
-        with torch.autocast(student.device.type, enabled=False):
-            loss, *ctx.gradients = _loss_and_gradients(
-                student.float(),
-                student_prototypes.float(),
-                teacher.float(),
-                teacher_prototypes.float(),
-                *others,
-                need_prototypes=ctx.needs_input_grad[1],
-            )
-        ctx.dtypes = student.dtype, student_prototypes.dtype
-        return loss
-
-    @staticmethod
-    def backward(ctx, grad):
-        if ctx.gradients is None:
-            raise RuntimeError('the gradient of the region matching loss was taken before')
-        gradients, ctx.gradients = ctx.gradients, None
-        scaled = [
-            None if gradient is None else gradient.mul_(grad).to(dtype)
-            for gradient, dtype in zip(gradients, ctx.dtypes, strict=True)
-        ]
-        return *scaled, *[None] * 6
 
 
 def _loss_and_gradients(
@@ -197,13 +173,13 @@ def region_matching_loss(
     Returns:
         Scalar; ln K where the student's output is uniform.
     """
-    return _RegionMatchingLoss.apply(
-        student,
-        student_prototypes,
-        teacher.detach(),
-        teacher_prototypes.detach(),
-        matches,
-        weights,
-        targets,
-        student_temp,
+    compute = partial(
+        _loss_and_gradients,
+        teacher=teacher.detach().float(),
+        teacher_prototypes=teacher_prototypes.detach().float(),
+        matches=matches,
+        weights=weights,
+        targets=targets,
+        temp=student_temp,
     )
+    return with_known_gradient(student, student_prototypes, compute)

@@ -6,36 +6,17 @@ The logits of a chunk of rows at a time suffice, and their gradient is known in 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from .known_gradient import with_known_gradient
 
 CHUNK_BYTES = 64 * 2**20
 """Size of the largest logits tensor held at a time."""
 
 Targets = Callable[[Tensor], Tensor]
-
-
-class _RowLoss(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, student, student_prototypes, *others):
-        with torch.autocast(student.device.type, enabled=False):
-            loss, *ctx.gradients = _loss_and_gradients(
-                student.float(),
-                student_prototypes.float(),
-                *others,
-                need_prototypes=ctx.needs_input_grad[1],
-            )
-        ctx.dtypes = student.dtype, student_prototypes.dtype
-        return loss
-
-    @staticmethod
-    def backward(ctx, grad):
-        grads = [
-            None if gradient is None else (gradient * grad).to(dtype)
-            for gradient, dtype in zip(ctx.gradients, ctx.dtypes, strict=True)
-        ]
-        return *grads, None, None, None, None, None
 
 
 def _loss_and_gradients(
@@ -95,12 +76,12 @@ def row_loss(
     Returns:
         Scalar.
     """
-    return _RowLoss.apply(
-        student,
-        student_prototypes,
-        teacher.detach(),
-        teacher_prototypes.detach(),
-        weights,
-        targets,
-        student_temp,
+    compute = partial(
+        _loss_and_gradients,
+        teacher=teacher.detach(),
+        teacher_prototypes=teacher_prototypes.detach(),
+        weights=weights,
+        targets=targets,
+        temp=student_temp,
     )
+    return with_known_gradient(student, student_prototypes, compute)
