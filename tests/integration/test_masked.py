@@ -1,13 +1,11 @@
 """DINOv2's heads in whole runs: processes, micro-batches, a kill."""
 
-import signal
-
 import pytest
 import torch
 
 from . import tiny
-from .processes import run_on, run_tool
-from .test_regions import KILLED
+from .exactness import KILLED, check_killed_and_resumed, train_on_two_processes
+from .processes import run_tool
 
 ONE_MASKED_VIEW = 1 / (2 * tiny.BATCH)
 
@@ -25,18 +23,7 @@ def test_two_processes_equal_one(share, tmp_path, data):
     runner = tiny.train(config, tmp_path / 'one', tiny.MASKED_COMPARED)
     losses = tiny.logged(tmp_path / 'one')
     assert runner.iter == len(losses) == 12
-    ends = run_on(
-        2,
-        'train.py',
-        config,
-        '--work-dir',
-        tmp_path / 'two',
-        '--cfg-options',
-        *tiny.as_arguments(tiny.MASKED_COMPARED),
-        f'train_dataloader.batch_size={tiny.BATCH // 2}',
-        cwd=tmp_path,
-    )
-    assert [end.status for end in ends] == [0, 0], ends[0].err
+    train_on_two_processes(config, tmp_path / 'two', tiny.MASKED_COMPARED)
     for key in ('loss', 'loss_view', 'loss_patch', 'loss_koleo'):
         one, two = (tiny.logged(tmp_path / run, key) for run in ('one', 'two'))
         assert tiny.relative_error(two, one) < 1e-5, key
@@ -65,19 +52,7 @@ def test_two_micro_batches_equal_one_batch(patch, tmp_path, data):
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, data):
     config = masked(tmp_path, data, patch="tied_to='view',", extra=KILLED)
-    tiny.train(config, tmp_path / 'whole', {'custom_hooks.1.iteration': 0})
-    losses = tiny.logged(tmp_path / 'whole')
-    assert len(set(losses)) == 12
-
-    work = ('--work-dir', tmp_path / 'killed')
-    assert run_tool('train.py', config, *work, cwd=tmp_path).status == -signal.SIGKILL
-    options = ('--cfg-options', 'custom_hooks.1.iteration=0')
-    resumed = run_tool('train.py', config, *work, '--resume', *options, cwd=tmp_path)
-    assert resumed.status == 0, resumed.err
-    assert tiny.logged(tmp_path / 'killed')[5:] == losses[3:]
-    whole, killed = (tiny.last_checkpoint(tmp_path / name) for name in ('whole', 'killed'))
-    for part in ('state_dict', 'ema_state_dict', 'optimizer'):
-        tiny.assert_identical(killed[part], whole[part], part)
+    check_killed_and_resumed(config, tmp_path)
 
 
 def test_swin(tmp_path, data):

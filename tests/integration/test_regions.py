@@ -1,12 +1,11 @@
 """EsViT's region head in whole runs: processes, micro-batches, a kill, wrong checkpoints."""
 
-import signal
-
 import pytest
 import torch
 
 from . import tiny
-from .processes import run_on, run_tool
+from .exactness import KILLED, check_killed_and_resumed, train_on_two_processes
+from .processes import run_tool
 from .test_accumulation import Movements
 
 
@@ -29,18 +28,7 @@ def one(esvit, tmp_path):
 
 
 def test_two_processes_equal_one(esvit, one, tmp_path):
-    ends = run_on(
-        2,
-        'train.py',
-        esvit,
-        '--work-dir',
-        tmp_path / 'two',
-        '--cfg-options',
-        *tiny.as_arguments(tiny.REGIONS_COMPARED),
-        f'train_dataloader.batch_size={tiny.BATCH // 2}',
-        cwd=tmp_path,
-    )
-    assert [end.status for end in ends] == [0, 0], ends[0].err
+    train_on_two_processes(esvit, tmp_path / 'two', tiny.REGIONS_COMPARED)
     assert tiny.relative_error(tiny.logged(tmp_path / 'two'), one[0]) < 1e-5
     actual = tiny.student_and_teacher(tiny.last_checkpoint(tmp_path / 'two'))
     assert actual['module.heads.region.centering.center'].any()
@@ -64,32 +52,10 @@ def test_two_micro_batches_equal_one_batch(esvit, one, tmp_path):
     tiny.assert_close(halves, one[1])
 
 
-KILLED = """
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=3))
-custom_imports = dict(imports=['tests.integration.processes'])
-custom_hooks = [
-    dict(type='TeacherEMAHook', momentum=0.9),
-    dict(type='KilledAt', iteration=5),
-]
-"""
-
-
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, data):
     extra = tiny.REGIONS.format(drop_path=0.3) + KILLED
     config = tiny.write_config(tmp_path / 'killed.py', data, extra)
-    tiny.train(config, tmp_path / 'whole', {'custom_hooks.1.iteration': 0})
-    losses = tiny.logged(tmp_path / 'whole')
-    assert len(set(losses)) == 12
-
-    work = ('--work-dir', tmp_path / 'killed')
-    assert run_tool('train.py', config, *work, cwd=tmp_path).status == -signal.SIGKILL
-    options = ('--cfg-options', 'custom_hooks.1.iteration=0')
-    resumed = run_tool('train.py', config, *work, '--resume', *options, cwd=tmp_path)
-    assert resumed.status == 0, resumed.err
-    assert tiny.logged(tmp_path / 'killed')[5:] == losses[3:]
-    whole, killed = (tiny.last_checkpoint(tmp_path / name) for name in ('whole', 'killed'))
-    for part in ('state_dict', 'ema_state_dict', 'optimizer'):
-        tiny.assert_identical(killed[part], whole[part], part)
+    check_killed_and_resumed(config, tmp_path)
 
 
 @pytest.fixture
