@@ -8,6 +8,8 @@ TINY = DINOv2StepSize(num_prototypes=64, batch=2, num_local=2, threads=1)
 
 @pytest.fixture(autouse=True)
 def small_networks(monkeypatch):
+    # for good, and tests of memory come later in this process
+    monkeypatch.setattr('dinomm.host_memory.keep_freed_memory', lambda: None)
     small = dict(embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=48)
     monkeypatch.setitem(dinov2_step.ARCHITECTURES, 'vit-small', small)
     monkeypatch.setitem(dinov2_step.WIDTHS, 'vit-small', 24)

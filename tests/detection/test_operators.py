@@ -130,6 +130,8 @@ def test_config_that_comes_after_mmdets_models_failed_to_import(tmp_path):
     config = tmp_path / 'config.py'
     config.write_text("custom_imports = dict(imports=['dinomm.detection'])")
     code = (
+        # without it mmdet alone cannot be imported beside transformers 5
+        'import mmpretrain.utils.dependency as switch; switch.WITH_MULTIMODAL = False\n'
         'import sys\n'
         'try:\n    import mmdet.models\nexcept ImportError as error:\n    print(error)\n'
         'from mmengine.config import Config\n'

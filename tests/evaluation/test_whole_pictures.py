@@ -68,7 +68,7 @@ def test_regions_by_row_and_column(family):
     picture = RNG.integers(0, 256, (64, 96, 3), dtype=np.uint8)
     found = region_map(frozen, picture)
     with torch.no_grad():
-        _, region, grid = encode(frozen.backbone, to_images(frozen, picture))
+        _, region, grid, _ = encode(frozen.backbone, to_images(frozen, picture))
     assert found.shape == (*grid, region.shape[-1])
     assert found[1, 2] == pytest.approx(region[0, grid[1] + 2].numpy(), abs=1e-5)
 
