@@ -11,11 +11,14 @@ quickstart:
 setup:
 	@python="$$(python3 tools/setup_env.py)" && echo "Ready: $$python"
 
+# two workers of one thread: the tests' sums are too small for more
+test test-all: export OMP_NUM_THREADS = 1
+
 test:
-	$(call in_env,tests detection) -m pytest -m "not slow and not gpu"
+	$(call in_env,tests detection) -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 test-all:
-	$(call in_env,tests detection) -m pytest
+	$(call in_env,tests detection) -m pytest -n 2 --dist worksteal
 
 results:
 	$(call in_env) tools/results.py

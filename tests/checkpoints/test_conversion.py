@@ -45,7 +45,10 @@ def with_published_eps(network):
     return network.eval()
 
 
-@pytest.mark.parametrize('name', FULL)
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param(n, marks=[] if 'Swin' in n else [pytest.mark.slow]) for n in FULL],
+)
 def test_full_width_through_the_libraries_own_loaders(name, tmp_path):
     """timm -> Hugging Face -> dinomm -> timm, loaded as each library loads files."""
     import timm

@@ -36,14 +36,30 @@ SMALLER = {
     ('prepare_data.py', 'coco'): '--images 10 --size 64',
 }
 """Arguments that follow those of a measurement."""
+WRITTEN = {
+    'bash tools/dist_train.sh configs/dino/dino_vit-small-p16_8xb64-coslr-100e_in1k.py 8 --amp': (
+        'work_dirs/dino_vit-small-p16_8xb64-coslr-100e_in1k'
+    ),
+    'python tools/prepare_data.py coco': 'data/coco_quick',
+    'python tools/train.py configs/dino/quickstart_photos.py --data ~/photos '
+    '--work-dir work_dirs/photos': 'work_dirs/photos',
+    'python tools/train.py configs/esvit/quickstart_swin.py': 'work_dirs/quickstart_swin',
+}
+"""Commands of several pages that need nothing but a new tree, and the folder they write."""
 
 
 class Tree:
-    """A folder with the clone's configs, tools and data, a home with photographs in it."""
+    """A folder with the clone's configs, tools and data, a home with photographs in it.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where it is made.
+        written: What commands of `WRITTEN` wrote, to be copied into the trees that come later.
+    """
+
+    def __init__(self, folder: Path, written: Path) -> None:
         forkserver.ensure_running()  # here, where `import dinomm` is this clone's
         self.folder = folder / 'dinomm'
+        self.written = written
         self.home = folder / 'home'
         self.programs = folder / 'bin'
         for path in (self.folder / 'data', self.home, self.programs):
@@ -74,11 +90,23 @@ class Tree:
             (self.programs / name).chmod(0o755)
 
     def run(self, command: Command) -> str:
-        """Runs a command; returns what it printed.
+        """Runs a command; returns what it printed, nothing if another tree's folder is copied.
 
         Raises:
             AssertionError: It failed.
         """
+        name = WRITTEN.get(command.text)
+        if name is None or (self.folder / name).exists():
+            return self._run(command)
+        kept = self.written / name
+        if kept.exists():
+            shutil.copytree(kept, self.folder / name)
+            return ''
+        printed = self._run(command)
+        shutil.copytree(self.folder / name, kept)
+        return printed
+
+    def _run(self, command: Command) -> str:
         words = [re.sub(r'^~(?=/|$)', str(self.home), word) for word in command.words]
         self.provide_checkpoints(' '.join(words))
         match words:

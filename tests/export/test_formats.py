@@ -13,6 +13,7 @@ from dinomm.models.tokens import encode
 from .networks import BACKBONES, WIDE, captured, network, write
 
 ENDINGS = [kind.ending for kind in FORMATS.values()]
+ALIKE = ('mmpretrain-vit', 'timm-vit')  # their ONNX takes seconds and has the vit's operators
 
 
 @pytest.fixture(scope='module')
@@ -35,8 +36,18 @@ def assert_equal(actual, tokens, tolerance=1e-5):
         )
 
 
-@pytest.mark.parametrize('ending', ENDINGS)
-@pytest.mark.parametrize('family', BACKBONES)
+@pytest.mark.parametrize(
+    ('family', 'ending'),
+    [
+        pytest.param(
+            family,
+            ending,
+            marks=[pytest.mark.slow] if ending == '.onnx' and family in ALIKE else [],
+        )
+        for family in BACKBONES
+        for ending in ENDINGS
+    ],
+)
 def test_features_are_pytorchs(family, ending, file):
     """At another size than the network's, not square, for any number of images."""
     run = open_file(file(family, ending))
@@ -70,7 +81,7 @@ def test_regions_alone(file):
 @pytest.mark.parametrize('ending', ENDINGS)
 def test_metadata_comes_back(ending, file):
     metadata = read_metadata(file('vit', ending))
-    assert metadata == describe(captured('vit'), network('vit'))
+    assert metadata == describe(captured('vit', WIDE), network('vit'))
     assert (metadata['size'], metadata['grid'], metadata['patch']) == ([48, 80], [6, 10], [8, 8])
     assert metadata['mean'] == pytest.approx([123.675, 116.28, 103.53])
     assert metadata['std'] == pytest.approx([58.395, 57.12, 57.375])

@@ -20,7 +20,15 @@ from yapf.yapflib import yapf_api
 from .tiny import ROOT
 
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['matplotlib.pyplot', 'dinomm.models'])
+CONTEXT.set_forkserver_preload(
+    [
+        'matplotlib.pyplot',
+        'sklearn.linear_model',
+        'dinomm.models',
+        'dinomm.detection',  # before anything of mmdet
+        'mmdet.apis',
+    ]
+)
 TIMEOUT = 300
 
 

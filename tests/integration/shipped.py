@@ -1,5 +1,7 @@
 """The shipped configs, built without memory or shrunk to train in a second."""
 
+import copy
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -44,7 +46,12 @@ class LinspaceOnCPU(TorchFunctionMode):
 
 
 def read(path: str) -> Config:
-    """The config of a path in the repository."""
+    """The config of a path in the repository, to be changed at will."""
+    return copy.deepcopy(_read(path))
+
+
+@cache
+def _read(path: str) -> Config:
     return launch.read_config(str(tiny.ROOT / path))
 
 

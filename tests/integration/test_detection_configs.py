@@ -28,10 +28,8 @@ PARAMETERS = {
     'mask-rcnn_vit-small-p16_simple-fpn_lsj-100e_coco': (44.41, 21.67),
     'retinanet_swin-tiny-w7_fpn_1x_coco': (38.46, 27.52),
 }
-AT_FULL_SIZE = (
-    'mask-rcnn_swin-tiny-w7_fpn_1x_coco',
-    'mask-rcnn_vit-base-p16_simple-fpn_lsj-100e_coco',
-)
+SWIN_TINY = 'mask-rcnn_swin-tiny-w7_fpn_1x_coco'
+VIT_BASE = 'mask-rcnn_vit-base-p16_simple-fpn_lsj-100e_coco'
 STEMS = [Path(path).stem for path in detectors.CONFIGS]
 
 
@@ -65,11 +63,17 @@ def test_docstring(stem):
     assert f'{path} ' in text
 
 
-@pytest.mark.parametrize('stem', STEMS)
-def test_two_steps_and_a_prediction(stem, coco, tmp_path):
+@pytest.mark.parametrize(
+    ('stem', 'full'),
+    [
+        *((stem, stem == SWIN_TINY) for stem in STEMS),
+        pytest.param(VIT_BASE, True, marks=pytest.mark.slow),
+    ],
+)
+def test_two_steps_and_a_prediction(stem, full, coco, tmp_path):
     config = read(stem)
     pretraining = detectors.pretraining(config).model.backbone
-    if stem not in AT_FULL_SIZE:
+    if not full:
         detectors.shrink_network(config, pretraining)
     detectors.shrink_work(config, coco, tmp_path / 'work')
     backbone = detectors.pretrained_backbone(pretraining)
@@ -105,7 +109,7 @@ def test_random_weights_on_purpose(coco, tmp_path, capfd):
 
 
 def test_misspelt_keys_of_a_detector():
-    config = read('mask-rcnn_swin-tiny-w7_fpn_1x_coco')
+    config = read(SWIN_TINY)
     config.model.neck.out_chanels = 3
     config.model.backbone.widow_size = 7
     with pytest.raises(ValueError, match="did you mean 'out_channels'") as error:

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ ROWS = [
 INDEXED = [path for path in shipped.CONFIGS if path.startswith(tuple(f'{f}/' for f in FOLDERS))]
 
 
+@cache
 def models() -> dict[str, dict]:
     """The index's models by the path of their config."""
     found = {}
