@@ -12,9 +12,6 @@ import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.runner import CheckpointLoader
 
-# published checkpoints of training hold the options of their command line: data, no behaviour
-torch.serialization.add_safe_globals([argparse.Namespace])
-
 
 def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> dict:
     """Reads a file of tensors and plain data without executing anything in it.
@@ -31,6 +28,8 @@ def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
+    # plain data, of published checkpoints; here, since others clear the list of the process
+    torch.serialization.add_safe_globals([argparse.Namespace])
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file as load_safetensors
