@@ -6,8 +6,8 @@ Sinkhorn-Knopp, temperatures of .04 to .07, layer scale from 1e-5, half of the v
 Paper: DINOv2: Learning Robust Visual Features without Supervision, arXiv 2304.07193.
 Command: python tools/prepare_data.py digits
     python tools/train.py configs/dinov2/quickstart_dinov2-published.py
-Result: RESULT_PUBLISHED
-Time: 5 to 8 minutes on two cores.
+Result: k-NN top-1 42.5, 47.1 and 56.0 over three seeds, untrained 7.7 to 9.5; losses stay at ln K.
+Time: 6 to 9 minutes on two busy cores.
 """
 
 _base_ = ['./quickstart_dinov2.py']
