@@ -1,9 +1,10 @@
 """DINOv2's objectives for 10,000 to 200,000 images of your own and one GPU: ViT-S/16.
 
 Paper: DINOv2: Learning Robust Visual Features without Supervision, arXiv 2304.07193.
-Command, on one GPU:
-    python tools/train.py \
-        configs/dinov2/dinov2_vit-small-p16-small-data_1xb128-coslr-300e.py --amp --data FOLDER
+Command, on one GPU (tools/train.py without the 1 does the same):
+    bash tools/dist_train.sh \
+        configs/dinov2/dinov2_vit-small-p16-small-data_1xb128-coslr-300e.py 1 --amp \
+        --data FOLDER
 Published result: none.
 Settings: ours. What the quick start's ablation kept (docs/small_data.md): DINO's heads and running
     centre, KoLeo at its published weight, masks on a quarter of the views. The sizes are DINO's
