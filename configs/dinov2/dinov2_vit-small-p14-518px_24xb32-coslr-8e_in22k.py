@@ -18,29 +18,10 @@ Settings: 10,000 steps, all schedules squeezed into them and a lower rate are re
 One GPU, same global batch: --cfg-options optim_wrapper.accumulative_counts=24 load_from=FILE
 """
 
-_base_ = ['./dinov2_vit-small-p14_24xb128-coslr-500e_in22k.py']
+_base_ = ['./dinov2_vit-large-p14-518px_96xb8-coslr-8e_in22k.py']
 
-__batch = 24 * 32  # 768
-__peak = 2e-5 * (__batch / 1024) ** 0.5  # 1.73e-5
-__squeezed = 8 / 500
-
-# 518 = 37 patches of 14, 224 = 16 patches: a local crop of 98 x 518 / 224, in whole patches
 model = dict(
-    backbone=dict(img_size=518),
-    heads=dict(
-        view=dict(teacher_temp=dict(warmup_epochs=30 * __squeezed)),
-        patch=dict(teacher_temp=dict(warmup_epochs=30 * __squeezed)),
-    ),
+    backbone=dict(arch='dinov2-small', layer_cfgs=None),
+    heads=dict(view=dict(in_channels=384), patch=dict(in_channels=384)),
 )
-for __view, __size in zip(
-    _base_.train_dataloader.dataset.pipeline[1].views, (518, 518, 224), strict=True
-):
-    __view.size = __size
-train_dataloader = dict(batch_size=32, sampler=dict(epoch_size=1250 * __batch))
-train_cfg = dict(max_epochs=8, val_interval=2)
-optim_wrapper = dict(optimizer=dict(lr=__peak), freeze_last_layer=0)
-auto_scale_lr = dict(base_batch_size=__batch)
-_base_.param_scheduler[0].end = 80 * __squeezed  # 1.28 epochs, 1600 steps
-_base_.param_scheduler[1].update(begin=80 * __squeezed, eta_min_ratio=1e-6 / __peak)
-default_hooks = dict(checkpoint=dict(interval=1))
-_base_.custom_hooks.append(dict(type='ContinueHook', schedules='restart'))
+train_dataloader = dict(batch_size=32)  # 24 x 32 = 768
