@@ -94,7 +94,7 @@ def obey_parent_alone() -> None:
     """For processes that work for another one: only its SIGTERM ends them, SIGUSR1 never.
 
     A scheduler sends its signals to every process of a job, and the run needs its workers until the
-    checkpoint is written. Where a signal's sender cannot be told (macOS), SIGTERM ends them as ever.
+    checkpoint is written. Where the sender cannot be told (macOS), SIGTERM ends them as ever.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

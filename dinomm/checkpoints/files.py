@@ -105,7 +105,8 @@ class AtomicLocalBackend(LocalBackend):
             raise OSError(
                 error.errno,
                 f'{filepath} ({len(obj) / 1e6:.1f} MB) cannot be written, the former files are as '
-                f'they were: {error.strerror or error}. Make room and go on with --resume',
+                f'they were: {error.strerror or error}. Make room and repeat it (training: by '
+                '--resume)',
             ) from None
         finally:
             partial.unlink(missing_ok=True)
@@ -117,8 +118,9 @@ class AtomicLocalBackend(LocalBackend):
 
 def remove_partial_files(folder: Path) -> None:
     """Deletes what processes that were killed while they wrote checkpoints have left."""
-    for path in folder.glob('.*.pth.*.partial'):
-        path.unlink(missing_ok=True)
+    for pattern in ('.*.pth.*.partial', '.last_checkpoint.*.partial'):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,10 +67,10 @@ class WorkerLog:
         count, *ring = self._rows[worker, 1:].tolist()
         return [ring[i % RECENT] for i in range(count - 1, max(count - 1 - RECENT, -1), -1)]
 
-    def busiest(self) -> int | None:
-        """The worker that has been with one sample for the longest."""
+    def busy(self) -> list[int]:
+        """Workers in the midst of a sample, the one that has been with it for the longest first."""
         since = [(begun, worker) for worker, begun in enumerate(self._since.tolist()) if begun]
-        return min(since)[1] if since else None
+        return [worker for _, worker in sorted(since)]
 
 
 class _Start:
@@ -110,38 +111,58 @@ def worker_failures_named(loaders: Mapping[str, DataLoader]) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        died = DIED.search(str(error))
-        if not died and TIMED_OUT not in str(error):
-            raise
+    except (RuntimeError, EOFError, OSError) as error:
         guarded = {
             key: loader for key, loader in loaders.items() if isinstance(_log(loader), WorkerLog)
         }
-        message = _death(guarded, died) if died else _stall(guarded)
+        with _torch_is_quiet():
+            message = _explained(error, guarded)
+        if message is None:
+            raise
         raise WorkerError(message) from None
 
 
-def _death(loaders: Mapping[str, DataLoader], died: re.Match) -> str:
-    pids = [int(pid) for pid in died[1].split(',')]
+def _explained(error: Exception, loaders: Mapping[str, DataLoader]) -> str | None:
+    died = DIED.search(str(error))
+    if died:
+        return _death(loaders, [int(pid) for pid in died[1].split(',')], died[2])
+    if TIMED_OUT in str(error):
+        return _stall(loaders)
+    if isinstance(error, EOFError | ConnectionError | FileNotFoundError):  # of a broken pipe
+        gone = _gone_while_busy(loaders)
+        return _death(loaders, gone, 'it vanished') if gone else None
+    return None
+
+
+def _gone_while_busy(loaders: Mapping[str, DataLoader]) -> list[int]:
+    alive = {child.pid for child in multiprocessing.active_children()}
+    return [
+        log.pids()[worker]
+        for log in map(_log, loaders.values())
+        for worker in log.busy()
+        if log.pids()[worker] not in alive
+    ]
+
+
+def _death(loaders: Mapping[str, DataLoader], pids: list[int], how: str) -> str:
+    how = re.sub(r'\. It is possible.*|[. ]+$', '', how.removeprefix('is '))
     for key, loader in loaders.items():
         for worker, pid in enumerate(_log(loader).pids()):
             if pid in pids:
-                end = re.sub(r'\. It is possible.*|[. ]+$', '', died[2].removeprefix('is '))
                 return (
-                    f'worker {worker} of {key} (process {pid}) died: {end}. '
+                    f'worker {worker} of {key} (process {pid}) died: {how}. '
                     f'{_files(loader, worker)}. Killed from outside it has most often used up the '
                     "machine's main memory: fewer workers or smaller batches "
                     f'({key}.num_workers, {key}.batch_size). If it dies at the same file again, '
                     'remove that file. Go on with --resume'
                 )
-    return f'a worker that loads data (process {died[1]}) died: {died[2]}. Go on with --resume'
+    return f'a worker that loads data (process {pids[0]}) died: {how}. Go on with --resume'
 
 
 def _stall(loaders: Mapping[str, DataLoader]) -> str:
-    busy = [(_log(loader).busiest(), key) for key, loader in loaders.items() if loader.timeout]
-    for worker, key in busy:
-        if worker is not None:
-            loader, pid = loaders[key], _log(loaders[key]).pids()[worker]
+    for key, loader in loaders.items():
+        for worker in _log(loader).busy()[:1] if loader.timeout else ():
+            pid = _log(loader).pids()[worker]
             message = (
                 f'no batch came for {loader.timeout:g} s ({key}.timeout): worker {worker} (process '
                 f'{pid}) does not get on. {_files(loader, worker)}. Can these files be read, is '
@@ -169,7 +190,20 @@ def _log(loader: DataLoader) -> Any:
 
 def _kill(pid: int) -> None:
     """A worker that hangs would keep this process from ending."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise once more
     for child in multiprocessing.active_children():
         if child.pid == pid:
             child.kill()
+            child.join(5)
+
+
+@contextmanager
+def _torch_is_quiet() -> Iterator[None]:
+    """torch's handler of a child's end would raise in the midst of the explanation."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, former)
