@@ -33,7 +33,8 @@ def newest_whole(folder: Path, warn: Callable[[str], None]) -> Path | None:
         try:
             written[path] = _when_written(path)
         except (ValueError, OSError) as error:
-            warn(f'{error}: it is left out')
+            named = str(error) if str(path) in str(error) else f'checkpoint {path}: {error}'
+            warn(f'{named}: it is left out')
     for path in sorted(written, key=lambda path: written[path], reverse=True):
         damaged = _damaged_part(path)
         if damaged is None:

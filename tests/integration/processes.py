@@ -21,7 +21,7 @@ from .tiny import ROOT
 
 CONTEXT = multiprocessing.get_context('forkserver')
 CONTEXT.set_forkserver_preload(['matplotlib.pyplot', 'dinomm.models'])
-TIMEOUT = 60
+TIMEOUT = 300
 
 
 @HOOKS.register_module(force=True)
