@@ -21,5 +21,5 @@ def set_resume(config: Config, checkpoint: str) -> None:
         return
     hook = (config.get('default_hooks') or {}).get('checkpoint') or {}
     if str(hook.get('type')).rpartition('.')[2] == 'ResumableCheckpointHook':
-        hook.first_load_from = config.get('load_from')
+        hook['first_load_from'] = config.get('load_from')
     config.resume, config.load_from = True, None

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -77,11 +78,12 @@ class Signalled(Hook):
         self.left -= 1
         if self.left == 0:
             for number in self.signals:
-                if self.to_group:
-                    os.killpg(0, number)
-                else:
+                if not self.to_group:
                     os.kill(os.getpid(), number)
-                time.sleep(0.2 if self.to_group else 0)
+                    continue
+                command = ['kill', f'-{int(number)}', '--', f'-{os.getpgid(0)}']
+                subprocess.run(command, start_new_session=True, check=True)
+                time.sleep(0.2)
 
 
 @HOOKS.register_module(force=True)

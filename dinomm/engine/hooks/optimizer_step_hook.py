@@ -39,7 +39,8 @@ class OptimizerStepHook(ParamSchedulerHook):
         window, micro_batch = divmod(runner.iter, counts)
         part = BatchPart((runner.seed, window), micro_batch, counts, *get_dist_info())
         if counts > 1 and micro_batch == 0:
-            self._statistics = _statistics(_unwrapped(runner))
+            model = _unwrapped(runner)
+            self._statistics = _statistics(model), _statistics(model.teacher)
         _unwrapped(runner).start_step(clock, part)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -72,17 +73,14 @@ class OptimizerStepHook(ParamSchedulerHook):
             )
 
 
-def _statistics(model) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Copies of student's and teacher's batch norm statistics."""
-    return tuple(
-        {
-            f'{path}.{name}': buffer.clone()
-            for path, module in network.named_modules()
-            if isinstance(module, _NormBase)
-            for name, buffer in module.named_buffers(recurse=False)
-        }
-        for network in (model, model.teacher)
-    )
+def _statistics(network) -> dict[str, torch.Tensor]:
+    """Copies of what batch norm has counted."""
+    return {
+        f'{path}.{name}': buffer.clone()
+        for path, module in network.named_modules()
+        if isinstance(module, _NormBase)
+        for name, buffer in module.named_buffers(recurse=False)
+    }
 
 
 def _unwrapped(runner):
