@@ -63,7 +63,10 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize('damage', DAMAGE)
+@pytest.mark.parametrize(
+    'damage',
+    ['truncated', *(pytest.param(d, marks=pytest.mark.slow) for d in ('empty', 'zeros in it'))],
+)
 def test_a_damaged_newest_checkpoint_is_left_out(damage, tmp_path, whole, config):
     work, options = tmp_path / 'work', {'default_hooks.checkpoint.max_keep_ckpts': -1}
     tiny.train(config, work, {**options, 'train_cfg.max_epochs': 3})
@@ -78,7 +81,12 @@ def test_a_damaged_newest_checkpoint_is_left_out(damage, tmp_path, whole, config
 
 
 @pytest.mark.parametrize(
-    'pointer', ['', '/elsewhere/iter_3.pth', None], ids=['empty', 'stale', 'no']
+    'pointer',
+    [
+        pytest.param('', marks=pytest.mark.slow, id='empty'),
+        pytest.param('/elsewhere/iter_3.pth', id='stale'),
+        pytest.param(None, marks=pytest.mark.slow, id='no'),
+    ],
 )
 def test_last_checkpoint_is_not_believed(pointer, tmp_path, whole, config):
     work = tmp_path / 'work'

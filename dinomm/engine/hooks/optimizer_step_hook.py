@@ -64,13 +64,11 @@ class OptimizerStepHook(ParamSchedulerHook):
         meta = checkpoint['meta']
         meta['iter'] -= done
         meta['epoch'] = meta['iter'] // len(runner.train_dataloader)
-        students, teachers = self._statistics
-        teachers = teachers if 'ema_state_dict' in checkpoint else students
-        checkpoint['state_dict'].update(teachers)
-        if 'ema_state_dict' in checkpoint:
-            checkpoint['ema_state_dict'].update(
-                {STUDENT_PREFIX + name: value for name, value in students.items()}
-            )
+        student, teacher = self._statistics
+        checkpoint['state_dict'].update({name: value.cpu() for name, value in teacher.items()})
+        checkpoint['ema_state_dict'].update(
+            {STUDENT_PREFIX + name: value.cpu() for name, value in student.items()}
+        )
 
 
 def _statistics(network) -> dict[str, torch.Tensor]:
