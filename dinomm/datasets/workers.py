@@ -19,6 +19,7 @@ RECENT = 3
 
 DIED = re.compile(r'DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.*)')
 TIMED_OUT = 'DataLoader timed out'
+SECONDS_TO_END = 2.0
 
 
 class WorkerError(RuntimeError):
@@ -135,13 +136,15 @@ def _explained(error: Exception, loaders: Mapping[str, DataLoader]) -> str | Non
 
 
 def _gone_while_busy(loaders: Mapping[str, DataLoader]) -> list[int]:
-    alive = {child.pid for child in multiprocessing.active_children()}
-    return [
-        log.pids()[worker]
-        for log in map(_log, loaders.values())
-        for worker in log.busy()
-        if log.pids()[worker] not in alive
-    ]
+    """Processes that ended within a sample; their connections break a little before they do."""
+    busy = [log.pids()[w] for log in map(_log, loaders.values()) for w in log.busy()]
+    deadline = time.monotonic() + SECONDS_TO_END
+    while True:
+        alive = {child.pid for child in multiprocessing.active_children()}
+        gone = [pid for pid in busy if pid not in alive]
+        if gone or not busy or time.monotonic() > deadline:
+            return gone
+        time.sleep(0.05)
 
 
 def _death(loaders: Mapping[str, DataLoader], pids: list[int], how: str) -> str:

@@ -1,4 +1,6 @@
+import multiprocessing
 import os
+import time
 
 import pytest
 import torch
@@ -84,3 +86,21 @@ def test_other_errors_pass():
     with pytest.raises(RuntimeError, match='mine') as error, worker_failures_named({}):
         raise RuntimeError('mine')
     assert not isinstance(error.value, WorkerError)
+
+
+def test_a_connection_that_breaks_before_the_process_has_ended():
+    """What torch raises if a worker dies while it hands over a batch."""
+    loader = DataLoader(Numbers(), batch_size=3, num_workers=1)
+    guard_workers(loader)
+    context = multiprocessing.get_context('fork')
+    child = context.Process(target=time.sleep, args=(0.3,))
+    child.start()
+    log = loader.dataset.worker_log
+    log.start(0, child.pid)
+    log._since[0] = 1.0
+    with pytest.raises(WorkerError, match=r'worker 0 of a\.b .*died: it vanished'):  # noqa: SIM117
+        with worker_failures_named({'a.b': loader}):
+            raise ConnectionResetError
+    log._since[0] = 0
+    with pytest.raises(ConnectionResetError), worker_failures_named({'a.b': loader}):
+        raise ConnectionResetError

@@ -31,7 +31,7 @@ def test_says_which_files(how, says, data, tmp_path):
     first = message.partition('Its last files, the newest first: ')[2].split(',')[0]
     assert first.rstrip('.').endswith('/train/class_1/007.png') or '007.png' in first
     if how == 'dies':
-        assert 'died: killed by signal: Killed' in message and 'main memory' in message
+        assert ' died: ' in message and 'main memory' in message
     assert time.monotonic() - begin < 60
 
 
