@@ -108,8 +108,9 @@ def arguments(path: str, target: Callable[..., Any]) -> set[str] | None:
     from mmengine.runner import Runner
 
     accepted = accepted_arguments(target)
-    if target is CheckpointHook:  # hands the rest to the Runner
-        accepted = named_parameters(target.__init__) | named_parameters(Runner.save_checkpoint)
+    if inspect.isclass(target) and issubclass(target, CheckpointHook):
+        owners = (target.__init__, CheckpointHook.__init__)  # what they hand to the Runner
+        accepted = set().union(*map(named_parameters, (*owners, Runner.save_checkpoint)))
     return None if accepted is None else accepted | _taken_before(path, target)
 
 

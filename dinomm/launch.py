@@ -27,6 +27,7 @@ from dinomm.detector_config import (
 )
 from dinomm.environment import check_environment
 from dinomm.host_memory import keep_freed_memory
+from dinomm.preemption import STATUS, PreemptedError
 
 PACKAGE = Path(__file__).parent
 WORLD_SIZE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
@@ -38,16 +39,22 @@ USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 def run_tool(main: Callable[[], Any]) -> int:
     """Runs a tool's main function; an error that dinomm raised itself is printed as a sentence.
 
-    Other errors keep their traceback. Returns the exit status.
+    Other errors keep their traceback. Returns the exit status: 0, 1 after an error,
+    `dinomm.preemption.STATUS` if a signal asked training to stop.
     """
+    status = 0
     try:
         check_environment()
-        main()
+        try:
+            main()
+        except PreemptedError as stopped:
+            print(stopped, file=sys.stderr)
+            status = STATUS
         if 'torch' in sys.modules:
             from dinomm.distributed import leave_processes
 
             leave_processes()
-        return 0
+        return status
     except USER_ERRORS as error:
         raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
         if PACKAGE not in raised_in.parents:
@@ -204,14 +211,6 @@ def set_amp(config: Config, dtype: str) -> None:
     wrapper.update(type=known[1], dtype=dtype)
     if dtype == 'float16' and wrapper.optimizer.get('fused'):
         wrapper.optimizer.fused = False
-
-
-def set_resume(config: Config, checkpoint: str) -> None:
-    """Resumes from a file, or from the newest of the work directory ('auto')."""
-    config.resume = True
-    config.load_from = None if checkpoint == 'auto' else checkpoint
-    if config.load_from and not Path(config.load_from).is_file():
-        raise ValueError(f'--resume {checkpoint}: there is no such file')
 
 
 def set_checkpoint(config: Config, checkpoint: str) -> None:

@@ -14,9 +14,10 @@ pytestmark = pytest.mark.skipif(shutil.which('bash') is None, reason='needs bash
 @pytest.fixture
 def launch(tmp_path):
     """Runs a script with stand-ins for torchrun and srun that print their arguments by line."""
-    for name in ('torchrun', 'srun'):
+    for name in ('torchrun', 'srun', 'scontrol'):
         stand_in = tmp_path / name
-        stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$(basename "$0")" "$@"\n')
+        exits = 'test $(basename "$0") = srun && exit ${SRUN_STATUS:-0} || true\n'
+        stand_in.write_text(f'#!/bin/sh\nprintf "%s\\n" "$(basename "$0")" "$@"\n{exits}')
         stand_in.chmod(0o755)
     (tmp_path / 'my config.py').write_text('')
 
@@ -33,7 +34,10 @@ def launch(tmp_path):
     return run
 
 
-@pytest.mark.parametrize('script', ['tools/dist_train.sh', 'tools/slurm_train.sh', '.ci/run'])
+@pytest.mark.parametrize(
+    'script',
+    ['tools/dist_train.sh', 'tools/slurm_train.sh', 'tools/slurm_job.sh', '.ci/run'],
+)
 def test_scripts_parse_and_can_be_executed(script):
     subprocess.run(['bash', '-n', str(ROOT / script)], check=True)
     assert os.access(ROOT / script, os.X_OK)
@@ -113,10 +117,46 @@ def test_slurm_train_asks_for_no_more_gpus_a_node_than_gpus(launch):
         ['dist_train.sh', 'none.py', '2'],
         ['slurm_train.sh', 'gpu', 'job', 'my config.py'],
         ['slurm_train.sh', 'gpu', 'job', 'none.py', 'work'],
+        ['slurm_job.sh', 'my config.py', 'work'],  # not in a job
     ],
 )
 def test_wrong_arguments_print_the_usage(launch, command):
     run = launch(*command)
     assert run.returncode == 2
     assert run.stdout == ''
-    assert run.stderr.startswith(f'Usage: tools/{command[0]} ')
+    assert run.stderr.startswith('Usage: ') and f' tools/{command[0]} ' in run.stderr
+
+
+JOB = {
+    'SLURM_JOB_ID': '77',
+    'SLURM_NTASKS': '16',
+    'SLURM_NTASKS_PER_NODE': '8',
+    'SLURM_JOB_PARTITION': 'gpu',
+    'SLURM_JOB_NAME': 'a job',
+    'SLURM_SUBMIT_DIR': str(ROOT),
+}
+
+
+@pytest.mark.parametrize(('status', 'requeued'), [(0, False), (1, False), (75, True), (143, False)])
+def test_slurm_job_queues_itself_again_after_a_stop_in_good_order(launch, status, requeued):
+    run = launch('slurm_job.sh', 'my config.py', 'work', '--amp', SRUN_STATUS=str(status), **JOB)
+    assert run.returncode == status
+    words = run.stdout.splitlines()
+    assert words[0] == 'srun' and {'--ntasks=16', '--ntasks-per-node=8'} <= set(words)
+    assert words.index('--kill-on-bad-exit=0') > words.index('--kill-on-bad-exit=1')
+    train = words.index(TRAIN)
+    assert words[train + 1 : train + 8] == [
+        'my config.py',
+        '--work-dir',
+        'work',
+        '--launcher',
+        'slurm',
+        '--resume',
+        '--amp',
+    ]
+    assert (words[-3:] == ['scontrol', 'requeue', '77']) == requeued
+
+
+def test_slurm_asks_for_the_signal_that_the_run_answers():
+    text = (ROOT / 'tools/slurm_job.sh').read_text()
+    assert '#SBATCH --signal=USR1@120' in text and '#SBATCH --requeue' in text

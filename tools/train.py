@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dinomm import launch
+from dinomm import launch, resuming
 from dinomm.learning_rate import scale_lr
 
 
@@ -56,7 +56,7 @@ def main(args: argparse.Namespace) -> None:
     if args.seed is not None:
         config.randomness = {'seed': args.seed}
     if args.resume:
-        launch.set_resume(config, args.resume)
+        resuming.set_resume(config, args.resume)
     launch.require_data(config)
     launch.build_runner(config, args.launcher).train()
 

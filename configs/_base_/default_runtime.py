@@ -9,13 +9,8 @@ default_hooks = dict(
     # everything that moves once an optimizer step: rates, centres, temperatures, freezing
     param_scheduler=dict(type='OptimizerStepHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # 'atomic': written to a temporary name and renamed
-    checkpoint=dict(
-        type='CheckpointHook',
-        interval=1,
-        max_keep_ckpts=2,
-        backend_args=dict(backend='atomic'),
-    ),
+    # written to a temporary name and renamed; old ones deleted after that
+    checkpoint=dict(type='ResumableCheckpointHook', interval=1, max_keep_ckpts=2),
     # counts the images that could not be read, and lists them in the work directory
     bad_images=dict(type='BadImagesHook'),
 )

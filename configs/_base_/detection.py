@@ -13,6 +13,6 @@ custom_hooks = [dict(type='dinomm.PretrainedBackboneHook')]
 detection_hooks = dict(
     # checkpoints of plain data, which --resume reads without executing anything
     runtime_info=dict(type='dinomm.IntervalRuntimeInfoHook'),
-    # 'atomic': written to a temporary name and renamed
-    checkpoint=dict(type='CheckpointHook', max_keep_ckpts=2, backend_args=dict(backend='atomic')),
+    # written to a temporary name and renamed; old ones deleted after that
+    checkpoint=dict(type='dinomm.ResumableCheckpointHook', max_keep_ckpts=2),
 )

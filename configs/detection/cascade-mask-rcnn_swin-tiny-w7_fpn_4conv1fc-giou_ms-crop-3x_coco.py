@@ -35,5 +35,5 @@ custom_imports = dict(imports=['dinomm.detection'], allow_failed_imports=False)
 custom_hooks = [dict(type='dinomm.PretrainedBackboneHook')]
 default_hooks = dict(
     runtime_info=dict(type='dinomm.IntervalRuntimeInfoHook'),
-    checkpoint=dict(max_keep_ckpts=2, backend_args=dict(backend='atomic')),
+    checkpoint=dict(max_keep_ckpts=2),
 )

@@ -85,7 +85,11 @@ class AtomicLocalBackend(LocalBackend):
     """Writes to a temporary name, flushes, renames: a kill leaves the former file or the new."""
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
-        """Writes ``obj`` to ``filepath``."""
+        """Writes ``obj`` to ``filepath``.
+
+        Raises:
+            OSError: The disk is full, or lets nobody write.
+        """
         filepath = Path(filepath)
         filepath.parent.mkdir(parents=True, exist_ok=True)
         partial = filepath.with_name(f'.{filepath.name}.{os.getpid()}.partial')
@@ -95,8 +99,36 @@ class AtomicLocalBackend(LocalBackend):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, filepath)
+            _flush_folder(filepath.parent)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f'{filepath} ({len(obj) / 1e6:.1f} MB) cannot be written, the former files are as '
+                f'they were: {error.strerror or error}. Make room and repeat it (training: by '
+                '--resume)',
+            ) from None
         finally:
             partial.unlink(missing_ok=True)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Likewise of text."""
+        self.put(obj.encode(encoding), filepath)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Deletes what processes that were killed while they wrote checkpoints have left."""
+    for pattern in ('.*.pth.*.partial', '.last_checkpoint.*.partial'):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a new name last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def register() -> None:

@@ -16,6 +16,7 @@ from .file_names import PackedPaths
 from .listing import find_images, folder_labels, in_validation_part
 from .samplers import SampleKey
 from .transforms.loading import BrokenImageError
+from .workers import WorkerLog
 
 
 @DATASETS.register_module()
@@ -81,6 +82,7 @@ class ImageFiles(Dataset):
         self.labels = None if numbers is None else torch.from_numpy(numbers[chosen])
         self.max_bad_images = max_bad_images
         self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
+        self.worker_log: WorkerLog | None = None
         self._classes = names
         # shared memory: all workers see what one of them found
         self._bad = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
@@ -120,10 +122,18 @@ class ImageFiles(Dataset):
             if self._bad[index]:
                 continue
             try:
-                return self._sample(index, key)
+                return self._logged_sample(index, key)
             except BrokenImageError as error:
                 self._note_bad(index, error)
         raise RuntimeError(f'none of the {len(self)} images in {self.root} can be read')
+
+    def _logged_sample(self, index: int, key: SampleKey) -> Any:
+        if self.worker_log is None:
+            return self._sample(index, key)
+        self.worker_log.begin(index)
+        sample = self._sample(index, key)
+        self.worker_log.end()
+        return sample
 
     def _sample(self, index: int, key: SampleKey) -> Any:
         results: Any = {'img_path': self.image_path(index), 'sample_key': key}

@@ -7,6 +7,7 @@ from .hooks import (
     GramAnchorHook,
     IntervalRuntimeInfoHook,
     OptimizerStepHook,
+    ResumableCheckpointHook,
     TeacherEMAHook,
 )
 from .loops import ResumableEpochLoop
@@ -21,6 +22,7 @@ __all__ = [
     'GramAnchorHook',
     'IntervalRuntimeInfoHook',
     'OptimizerStepHook',
+    'ResumableCheckpointHook',
     'ResumableEpochLoop',
     'TeacherEMAHook',
     'TwoGroupConstructor',

@@ -9,6 +9,8 @@ from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.workers import guard_workers
+from ..preemption import PreemptedError, StopRequest
 from ..progress import Countdown
 from ..registry import LOOPS, METRICS
 from .isolation import evaluation_mode, random_state_kept
@@ -34,7 +36,8 @@ class KNNLoop(BaseLoop):
         val_cfg = dict(type='KNNLoop', support_dataloader=dict(batch_size=64, dataset=...))
         val_evaluator = dict(type='KNNAccuracy', k=(10, 20))
         default_hooks = dict(
-            checkpoint=dict(type='CheckpointHook', save_best='knn/top1_k20', rule='greater'))
+            checkpoint=dict(
+                type='ResumableCheckpointHook', save_best='knn/top1_k20', rule='greater'))
 
     Args:
         runner: The Runner.
@@ -68,6 +71,9 @@ class KNNLoop(BaseLoop):
             self.support_dataloader = runner.build_dataloader(config, seed=runner.seed)
         else:
             self.support_dataloader = support_dataloader
+        for loader in (self.dataloader, self.support_dataloader):
+            guard_workers(loader)
+        self.stop: StopRequest | None = None
 
     @property
     def mode(self) -> str:
@@ -76,17 +82,21 @@ class KNNLoop(BaseLoop):
         return 'test' if self.runner._test_loop is self else 'val'
 
     def run(self) -> dict[str, float]:
-        """Runs the evaluation and the hooks of its mode; returns percentages."""
+        """Runs the evaluation and the hooks of its mode; returns percentages.
+
+        Raises:
+            PreemptedError: Training, which has set ``stop``, was asked to stop meanwhile.
+        """
         mode = self.mode
         self.runner.call_hook(f'before_{mode}')
         self.runner.call_hook(f'before_{mode}_epoch')
         with random_state_kept(), evaluation_mode(self.runner.model):
             # Queries first: the Runner's timer counts from the hook above to the first of them.
             queries, query_labels = _concatenate(self._queries(mode), self.dataloader)
-            support, support_labels = (
-                gather_rows(share)
-                for share in _concatenate(self._support(mode), self.support_dataloader)
-            )
+            support_share = _concatenate(self._support(mode), self.support_dataloader)
+            if self.stop is not None and self.stop.agreed():
+                raise PreemptedError
+            support, support_labels = map(gather_rows, support_share)
             if len(queries) == 0:
                 queries = queries.new_empty(0, support.shape[1])
             query_labels = self._number_as_support(query_labels)
@@ -120,6 +130,8 @@ class KNNLoop(BaseLoop):
             self.runner.call_hook(
                 f'after_{mode}_iter', batch_idx=index, data_batch=batch, outputs=None
             )
+            if self._stops():
+                return
 
     def _support(self, mode: str) -> Iterator[tuple[Tensor, Tensor]]:
         progress = self._countdown('support', self.support_dataloader)
@@ -127,6 +139,11 @@ class KNNLoop(BaseLoop):
             features = self._features(batch)
             yield features.cpu(), _labels(batch, f'{mode}_cfg.support_dataloader.dataset.labels')
             progress.add(len(features) * get_world_size())
+            if self._stops():
+                return
+
+    def _stops(self) -> bool:
+        return self.stop is not None and self.stop.noted
 
     def _countdown(self, name: str, dataloader: DataLoader) -> Countdown:
         return Countdown(

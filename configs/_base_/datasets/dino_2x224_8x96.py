@@ -20,6 +20,7 @@ __colour = dict(
 train_dataloader = dict(
     batch_size=64,
     num_workers=10,
+    timeout=300,  # seconds without a batch: a worker hangs
     persistent_workers=True,
     pin_memory=True,
     drop_last=True,
@@ -60,6 +61,7 @@ __evaluated = dict(
 __evaluation = dict(
     batch_size=64,
     num_workers=10,
+    timeout=300,
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),

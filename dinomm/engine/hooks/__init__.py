@@ -1,4 +1,4 @@
-"""Hooks: teacher, anchor, optimizer step, second phase, drift, log, broken images, detectors."""
+"""Hooks: teacher, anchor, step, second phase, drift, log, checkpoints, images, detectors."""
 
 from .bad_images_hook import BadImagesHook
 from .continue_hook import ContinueHook
@@ -7,6 +7,7 @@ from .gram_anchor_hook import GramAnchorHook
 from .interval_runtime_info_hook import IntervalRuntimeInfoHook
 from .optimizer_step_hook import OptimizerStepHook
 from .pretrained_backbone_hook import PretrainedBackboneHook
+from .resumable_checkpoint_hook import ResumableCheckpointHook
 from .teacher_ema_hook import TeacherEMAHook
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'IntervalRuntimeInfoHook',
     'OptimizerStepHook',
     'PretrainedBackboneHook',
+    'ResumableCheckpointHook',
     'TeacherEMAHook',
 ]

@@ -10,6 +10,7 @@ from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
 
 from dinomm.checkpoints.message_hub import from_plain, to_plain
+from dinomm.engine.optimizers.wrapper import micro_batches_done
 from dinomm.registry import HOOKS
 
 
@@ -33,6 +34,7 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
         loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
         self.interval = loggers[0].interval if loggers else 10
         self._pending: list[dict[str, torch.Tensor]] = []
+        self._names: list[str] = []
         self._images, self._since = 0, time.perf_counter()
 
     def before_train_epoch(self, runner) -> None:
@@ -48,9 +50,20 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
         if due or self.end_of_epoch(runner.train_dataloader, batch_idx):
             self._flush(runner)
 
+    def flush(self, runner) -> None:
+        """Reads what is pending, for a checkpoint; all processes at the same iteration."""
+        if self._pending:
+            self._flush(runner)
+
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Stores the message hub as plain data."""
-        checkpoint['message_hub'] = to_plain(runner.message_hub.state_dict())
+        """Stores the message hub as plain data, without what a resumed run repeats."""
+        hub = to_plain(runner.message_hub.state_dict())
+        repeated = micro_batches_done(runner.optim_wrapper)
+        for name in self._names if repeated else ():
+            history = hub['log_scalars'][f'train/{name}']
+            for part in ('values', 'counts'):
+                del history[part][-repeated:]
+        checkpoint['message_hub'] = hub
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Restores what :meth:`before_save_checkpoint` stored."""
@@ -59,7 +72,7 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
 
     def _flush(self, runner) -> None:
         if self._pending and self._pending[0]:
-            names = list(self._pending[0])
+            names = self._names = list(self._pending[0])
             values = torch.stack([torch.stack(list(step.values())) for step in self._pending])
             all_reduce(values, 'mean')
             for step in values.float().cpu().tolist():

@@ -5,10 +5,14 @@ import torch
 from mmengine.dist import get_dist_info, get_rank
 from mmengine.hooks import ParamSchedulerHook
 from mmengine.model import is_model_wrapper
+from torch.nn.modules.batchnorm import _NormBase
 
 from dinomm.engine.batch_part import BatchPart
+from dinomm.engine.optimizers.wrapper import micro_batches_done
 from dinomm.engine.schedules import Clock
 from dinomm.registry import HOOKS
+
+from .teacher_ema_hook import STUDENT_PREFIX
 
 
 def step_seed(seed: int, iteration: int, rank: int) -> int:
@@ -34,6 +38,9 @@ class OptimizerStepHook(ParamSchedulerHook):
         wrapper.start_epoch(clock.epoch)
         window, micro_batch = divmod(runner.iter, counts)
         part = BatchPart((runner.seed, window), micro_batch, counts, *get_dist_info())
+        if counts > 1 and micro_batch == 0:
+            model = _unwrapped(runner)
+            self._statistics = _statistics(model), _statistics(model.teacher)
         _unwrapped(runner).start_step(clock, part)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -48,15 +55,30 @@ class OptimizerStepHook(ParamSchedulerHook):
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Dates a checkpoint written inside an accumulation window back to its beginning.
 
-        Nothing that is saved has moved since then, so the resumed run repeats the micro-batches
-        of the window and is exact.
+        Of what is saved only the statistics of batch norm have moved since then: the file gets
+        the former ones. So the resumed run repeats the micro-batches of the window and is exact.
         """
-        wrapper = runner.optim_wrapper
-        if wrapper.should_update():
+        done = micro_batches_done(runner.optim_wrapper)
+        if not done:
             return
         meta = checkpoint['meta']
-        meta['iter'] -= wrapper.inner_count % wrapper.accumulative_counts
+        meta['iter'] -= done
         meta['epoch'] = meta['iter'] // len(runner.train_dataloader)
+        student, teacher = self._statistics
+        checkpoint['state_dict'].update({name: value.cpu() for name, value in teacher.items()})
+        checkpoint['ema_state_dict'].update(
+            {STUDENT_PREFIX + name: value.cpu() for name, value in student.items()}
+        )
+
+
+def _statistics(network) -> dict[str, torch.Tensor]:
+    """Copies of what batch norm has counted."""
+    return {
+        f'{path}.{name}': buffer.clone()
+        for path, module in network.named_modules()
+        if isinstance(module, _NormBase)
+        for name, buffer in module.named_buffers(recurse=False)
+    }
 
 
 def _unwrapped(runner):

@@ -22,6 +22,11 @@ def clip_each(grads: list[Tensor], max_norm: float) -> None:
     torch._foreach_mul_(grads, list(factors.unbind()))
 
 
+def micro_batches_done(wrapper: OptimWrapper) -> int:
+    """How many micro-batches of an accumulation window are done, 0 between two windows."""
+    return 0 if wrapper.should_update() else wrapper.inner_count % wrapper._accumulative_counts
+
+
 @OPTIM_WRAPPERS.register_module()
 class DINOOptimWrapper(OptimWrapper):
     """mmengine's wrapper with DINO's and DINOv2's clipping, a frozen last layer, a count of steps.

@@ -1,0 +1,71 @@
+"""The checkpoint that a run goes on from."""
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .files import load_file
+
+NAME = re.compile(r'(epoch|iter)_\d+\.pth')
+Written = tuple[str, int]
+
+
+def newest_whole(folder: Path, warn: Callable[[str], None]) -> Path | None:
+    """The last written checkpoint of a folder that a run can be resumed from.
+
+    Checkpoints are ordered by the time that they hold, then by their iteration: neither a copied
+    folder nor one with files of an abandoned attempt misleads.
+
+    Args:
+        folder: Of ``epoch_N.pth`` and ``iter_N.pth``.
+        warn: Is told which files are left out, and why.
+
+    Returns:
+        None if there are no such files.
+
+    Raises:
+        ValueError: There are some, and none is whole.
+    """
+    files = sorted(path for path in folder.glob('*.pth') if NAME.fullmatch(path.name))
+    written: dict[Path, Written] = {}
+    for path in files:
+        try:
+            written[path] = _when_written(path)
+        except (ValueError, OSError) as error:
+            named = str(error) if str(path) in str(error) else f'checkpoint {path}: {error}'
+            warn(f'{named}: it is left out')
+    for path in sorted(written, key=lambda path: written[path], reverse=True):
+        damaged = _damaged_part(path)
+        if damaged is None:
+            return path
+        warn(f'checkpoint {path} is damaged ({damaged}): it is left out')
+    if files:
+        names = ', '.join(path.name for path in files)
+        raise ValueError(
+            f'none of the checkpoints in {folder} is whole ({names}): remove them to begin anew, '
+            'or name a whole one by --resume FILE'
+        )
+    return None
+
+
+def _when_written(path: Path) -> Written:
+    """Time and iteration, without reading the tensors."""
+    if not path.stat().st_size:
+        raise ValueError(f'checkpoint {path} is empty')
+    content = load_file(path, mmap=zipfile.is_zipfile(path))
+    meta = content.get('meta')
+    if not isinstance(meta, dict) or 'iter' not in meta or 'optimizer' not in content:
+        raise ValueError(f'checkpoint {path} holds no state of training')
+    return str(meta.get('time', '')), int(meta['iter'])
+
+
+def _damaged_part(path: Path) -> str | None:
+    """The first part of the file whose checksum does not fit."""
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        return str(error)
