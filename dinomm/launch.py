@@ -38,7 +38,8 @@ USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 def run_tool(main: Callable[[], Any]) -> int:
     """Runs a tool's main function; an error that dinomm raised itself is printed as a sentence.
 
-    Other errors keep their traceback. Returns the exit status.
+    Other errors keep their traceback. Returns the exit status: 1 for an error, unless it has an
+    ``exit_status`` of its own.
     """
     try:
         check_environment()
@@ -53,7 +54,7 @@ def run_tool(main: Callable[[], Any]) -> int:
         if PACKAGE not in raised_in.parents:
             raise
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return getattr(error, 'exit_status', 1)
 
 
 def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -212,6 +213,20 @@ def set_resume(config: Config, checkpoint: str) -> None:
     config.load_from = None if checkpoint == 'auto' else checkpoint
     if config.load_from and not Path(config.load_from).is_file():
         raise ValueError(f'--resume {checkpoint}: there is no such file')
+
+
+def set_stop_on_collapse(config: Config) -> None:
+    """Ends the run when ``HealthHook`` sees a collapse.
+
+    Raises:
+        ValueError: The config has no such hook.
+    """
+    if not config.default_hooks.get('health'):
+        raise ValueError(
+            "--stop-on-collapse needs default_hooks.health=dict(type='HealthHook'), as the configs "
+            'of pretraining have; this one has none'
+        )
+    config.default_hooks.health.stop_on_collapse = True
 
 
 def set_checkpoint(config: Config, checkpoint: str) -> None:

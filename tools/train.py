@@ -38,6 +38,11 @@ def parse_args() -> argparse.Namespace:
         help='fit the learning rate to the effective batch size (auto_scale_lr of the config)',
     )
     parser.add_argument('--no-validate', action='store_true', help='leave the validation out')
+    parser.add_argument(
+        '--stop-on-collapse',
+        action='store_true',
+        help='end with a checkpoint and exit status 3 when the run has collapsed',
+    )
     parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
     return launch.parse_args(parser)
 
@@ -53,6 +58,8 @@ def main(args: argparse.Namespace) -> None:
         launch.set_amp(config, args.amp)
     if args.auto_scale_lr:
         scale_lr(config, launch.num_processes(args.launcher))
+    if args.stop_on_collapse:
+        launch.set_stop_on_collapse(config)
     if args.seed is not None:
         config.randomness = {'seed': args.seed}
     if args.resume:

@@ -12,6 +12,8 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from dinomm.checkpoints.message_hub import from_plain, to_plain
 from dinomm.registry import HOOKS
 
+from .non_finite_hook import NonFiniteHook
+
 
 @HOOKS.register_module()
 class IntervalRuntimeInfoHook(RuntimeInfoHook):
@@ -21,10 +23,11 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
     ranks. Adds ``images_per_s`` (all ranks) and, where there is no CUDA, ``peak_gib`` of the
     process. Checkpoints get the message hub as plain data, which ``weights_only`` can load.
 
-    Works for detectors of mmdet as well.
+    Works for detectors of mmdet as well. Where ``NonFiniteHook`` looks after losses that are not
+    finite, these are left out.
 
     Raises:
-        FloatingPointError: The loss is not finite.
+        FloatingPointError: The loss is not finite, and there is no such hook.
     """
 
     def before_run(self, runner) -> None:
@@ -32,6 +35,7 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
         super().before_run(runner)
         loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
         self.interval = loggers[0].interval if loggers else 10
+        self._guarded = any(isinstance(hook, NonFiniteHook) for hook in runner.hooks)
         self._pending: list[dict[str, torch.Tensor]] = []
         self._images, self._since = 0, time.perf_counter()
 
@@ -62,10 +66,14 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
             names = list(self._pending[0])
             values = torch.stack([torch.stack(list(step.values())) for step in self._pending])
             all_reduce(values, 'mean')
-            for step in values.float().cpu().tolist():
+            steps = values.float().cpu().tolist()
+            for step in steps:
+                if self._guarded and not all(map(math.isfinite, step)):
+                    continue
                 for name, value in zip(names, step, strict=True):
                     runner.message_hub.update_scalar(f'train/{name}', value)
-            self._require_finite(runner, dict(zip(names, step, strict=True)))
+            if not self._guarded:
+                self._require_finite(runner, dict(zip(names, steps[-1], strict=True)))
         self._pending.clear()
         self._log_speed(runner)
 
