@@ -21,8 +21,9 @@ UNIFORM = 0.98
 """Targets of more than this share of ln K are uniform."""
 BLURRED = 0.9
 """Targets of more than this share of ln K hold little to learn."""
-ONE_PROTOTYPE = 1.5
-"""Effective number of prototypes below which it is one."""
+FEW_PROTOTYPES = 4
+"""Effective number of prototypes, at most K / 8 and an eighth of the images, below which few take
+all images."""
 ALIKE = 0.02
 """Features whose spread, 1 in all directions, is below this are alike for all images."""
 ONE_DIMENSION = 1.2
@@ -68,11 +69,19 @@ class HeadFacts(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """What the rules need to know of a run: heads, peak learning rate, clipped norm."""
+    """What the rules need to know of a run.
+
+    Attributes:
+        heads: Of the model.
+        lr: The peak learning rate.
+        max_norm: To which gradients are clipped; None: they are not.
+        images: That a measurement sees.
+    """
 
     heads: Sequence[HeadFacts]
     lr: float
     max_norm: float | None = None
+    images: int = 64
 
 
 def judge_measures(scalars: Mapping[str, Series], facts: RunFacts, done: float) -> list[Verdict]:
@@ -85,7 +94,7 @@ def judge_measures(scalars: Mapping[str, Series], facts: RunFacts, done: float) 
     """
     with_targets = [head for head in facts.heads if head.prototypes]
     return [
-        *(judge_targets(head, scalars, done) for head in with_targets),
+        *(judge_targets(head, scalars, done, facts.images) for head in with_targets),
         *(judge_sharpness(head, scalars, done) for head in with_targets),
         judge_features(scalars, facts, done),
         judge_movement(scalars, facts, done),
@@ -94,8 +103,10 @@ def judge_measures(scalars: Mapping[str, Series], facts: RunFacts, done: float) 
     ]
 
 
-def judge_targets(head: HeadFacts, scalars: Mapping[str, Series], done: float) -> Verdict:
-    """Whether a head's targets have collapsed, to uniform or to one prototype."""
+def judge_targets(
+    head: HeadFacts, scalars: Mapping[str, Series], done: float, images: int
+) -> Verdict:
+    """Whether a head's targets have collapsed, to uniform or to one or a few prototypes."""
     subject = f'Collapse, head {head.name}'
     entropy, used, cross_entropy = (
         recent(scalars, f'health/{head.name}/{measure}')
@@ -107,12 +118,12 @@ def judge_targets(head: HeadFacts, scalars: Mapping[str, Series], done: float) -
     values = f'entropy {entropy:.2f} of at most ln K = {uniform:.2f}, loss {cross_entropy:.2f}'
     if done < WARM_UP:
         return Verdict('unknown', subject, f'The targets are still on their way ({values}).')
-    if used < ONE_PROTOTYPE and head.prototypes > 1:
+    if used < min(FEW_PROTOTYPES, head.prototypes / 8, images / 8):
         return Verdict(
             'bad',
             subject,
-            f'One prototype takes every image ({values}, {used:.1f} of {head.prototypes:,} '
-            f'prototypes used): {_against_one_prototype(head)}.',
+            f'{used:.1f} of {head.prototypes:,} prototypes take all images ({values}): '
+            f'{_against_few_prototypes(head)}.',
             is_collapse=True,
         )
     if entropy > UNIFORM * uniform:
@@ -257,7 +268,7 @@ def _colder(head: HeadFacts) -> str:
     return f'{head.key}.teacher_temp={lower:.2g} (it is {head.teacher_temp:g})'
 
 
-def _against_one_prototype(head: HeadFacts) -> str:
+def _against_few_prototypes(head: HeadFacts) -> str:
     if head.centre_momentum is not None and head.centre_momentum > 0.99:
         return (
             f'the centre hardly moves, set {head.key}.centering.momentum=0.9 (it is '

@@ -210,7 +210,8 @@ def run_facts(runner) -> RunFacts:
         elif hasattr(head, 'over_ranks'):
             facts = facts._replace(images=micro_batch * (processes if head.over_ranks else 1))
         heads.append(facts)
-    return RunFacts(heads, wrapper.optimizer.defaults['lr'], wrapper.max_norm)
+    peak = wrapper.optimizer.defaults['lr']
+    return RunFacts(heads, peak, wrapper.max_norm, micro_batch * processes)
 
 
 def _unwrapped(runner) -> Any:
