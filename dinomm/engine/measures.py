@@ -140,7 +140,8 @@ def effective_rank(rows: Tensor) -> Tensor:
 def weight_distance(student: nn.Module, teacher: nn.Module) -> Tensor:
     """Norm (0-d) of the difference of all weights of two networks, as a share of the second's."""
     pairs = zip(student.parameters(), teacher.parameters(), strict=True)
-    apart, whole = [], []
+    apart: list[Tensor] = []
+    whole: list[Tensor] = []
     while some := list(islice(pairs, TENSORS_AT_ONCE)):
         ours, theirs = map(list, zip(*some, strict=True))
         apart += torch._foreach_norm(torch._foreach_sub(ours, theirs))

@@ -242,5 +242,5 @@ def test_losses_of_skipped_steps_are_not_logged(run):
 
 @pytest.mark.parametrize('value', [0, 2.0, True])
 def test_wrong_use(value):
-    with pytest.raises(ValueError, match='max_in_a_row is .*: expected a whole number from 1'):
+    with pytest.raises(ValueError, match=r'max_in_a_row is .*: expected a whole number from 1'):
         NonFiniteHook(max_in_a_row=value)
