@@ -32,6 +32,16 @@ PACKAGE = Path(__file__).parent
 WORLD_SIZE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
 """Variable that holds the number of processes, by launcher."""
 
+MMENGINE_HOOKS = (
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+)
+"""Names of the default hooks that mmengine has too."""
+
 USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 
 
@@ -295,6 +305,14 @@ def require_test(config: Config) -> None:
         )
 
 
+def drop_absent_hooks(config: Config) -> None:
+    """Leaves out the default hooks that are None; mmengine can only do so with its own."""
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in MMENGINE_HOOKS:
+            del hooks[name]
+
+
 def build_runner(config: Config, launcher: str = 'none'):
     """Checks the config and builds the Runner, with what CPU processes need.
 
@@ -303,6 +321,7 @@ def build_runner(config: Config, launcher: str = 'none'):
             no sense.
     """
     check_values(config)
+    drop_absent_hooks(config)
     config.launcher = launcher
     from dinomm import registry  # noqa: F401
     from dinomm.distributed import fit_to_machine
