@@ -21,6 +21,8 @@ UNIFORM = 0.98
 """Targets of more than this share of ln K are uniform."""
 BLURRED = 0.9
 """Targets of more than this share of ln K hold little to learn."""
+NOTHING_LEARNED = 0.99
+"""A loss above this share of ln K is that of a uniform output."""
 FEW_PROTOTYPES = 4
 """Effective number of prototypes, at most K / 8 and an eighth of the images, below which few take
 all images."""
@@ -126,7 +128,8 @@ def judge_targets(
             f'{_against_few_prototypes(head)}.',
             is_collapse=True,
         )
-    if entropy > UNIFORM * uniform:
+    nothing_learned = cross_entropy > NOTHING_LEARNED * uniform and entropy > BLURRED * uniform
+    if nothing_learned or entropy > UNIFORM * uniform:
         return Verdict(
             'bad',
             subject,

@@ -1,7 +1,9 @@
 """What rules on a run's health give, and the numbers that they look at."""
 
+import json
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
 
 Series = Mapping[int, float]
 """Values by iteration."""
@@ -28,3 +30,16 @@ class Verdict(NamedTuple):
 def mean(values: list[float]) -> float:
     """Arithmetic mean."""
     return sum(values) / len(values)
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """Those of a ``health.json``; none where there is no such file, or another one."""
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))['verdicts']
+        return [
+            Verdict(one['state'], str(one['subject']), str(one['text']), bool(one['is_collapse']))
+            for one in found
+            if one['state'] in get_args(State)
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -63,6 +63,13 @@ def test_the_first_step_says_nothing():
             id='uniform',
         ),
         pytest.param(
+            {'view__cross_entropy': UNIFORM, 'view__target_entropy': 0.95 * UNIFORM},
+            HEAD,
+            'Collapse, head view',
+            'model.heads.view.teacher_temp=0.01 (it is 0.02)',
+            id='uniform output',
+        ),
+        pytest.param(
             {'view__prototypes_used': 1.0, 'view__target_entropy': 0.0},
             HEAD._replace(centre_momentum=1),
             'Collapse, head view',
@@ -104,6 +111,12 @@ def test_collapses(changed, head, subject, advice):
     mended = measured(**{name: [value] * 15 + [healthy] * health_rules.RECENT})
     if len(changed) == 1:
         assert verdict(mended, subject, head).state == 'good'
+
+
+@pytest.mark.parametrize(('loss', 'entropy'), [(1.0, 0.85), (0.97, 0.97)])
+def test_a_high_loss_or_a_high_entropy_alone_is_no_collapse(loss, entropy):
+    scalars = measured(view__cross_entropy=loss * UNIFORM, view__target_entropy=entropy * UNIFORM)
+    assert verdict(scalars, 'Collapse, head view').state == 'good'
 
 
 def test_few_prototypes_of_few_images_are_no_collapse():
