@@ -22,16 +22,25 @@ from dinomm.detector_config import (
     is_detector,
     require_annotations,
     require_pretrained,
-    set_detector_amp,
     set_detector_data,
 )
 from dinomm.environment import check_environment
 from dinomm.host_memory import keep_freed_memory
-from dinomm.preemption import STATUS, PreemptedError
+from dinomm.preemption import PreemptedError
 
 PACKAGE = Path(__file__).parent
 WORLD_SIZE = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
 """Variable that holds the number of processes, by launcher."""
+
+MMENGINE_HOOKS = (
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+)
+"""Names of the default hooks that mmengine has too."""
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 
@@ -39,8 +48,8 @@ USER_ERRORS = (ValueError, OSError, FloatingPointError, RuntimeError)
 def run_tool(main: Callable[[], Any]) -> int:
     """Runs a tool's main function; an error that dinomm raised itself is printed as a sentence.
 
-    Other errors keep their traceback. Returns the exit status: 0, 1 after an error,
-    `dinomm.preemption.STATUS` if a signal asked training to stop.
+    Other errors keep their traceback. Returns the exit status: 0, 1 for an error, unless it has an
+    ``exit_status`` of its own, as what stops a run on purpose has.
     """
     status = 0
     try:
@@ -49,7 +58,7 @@ def run_tool(main: Callable[[], Any]) -> int:
             main()
         except PreemptedError as stopped:
             print(stopped, file=sys.stderr)
-            status = STATUS
+            status = stopped.exit_status
         if 'torch' in sys.modules:
             from dinomm.distributed import leave_processes
 
@@ -60,7 +69,7 @@ def run_tool(main: Callable[[], Any]) -> int:
         if PACKAGE not in raised_in.parents:
             raise
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return getattr(error, 'exit_status', 1)
 
 
 def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -188,31 +197,6 @@ def drop_validation(config: Config) -> None:
     config.default_hooks.checkpoint.pop('save_best', None)
 
 
-def set_amp(config: Config, dtype: str) -> None:
-    """Mixed precision: 'bfloat16', 'float16' or 'auto', bfloat16 but for detectors.
-
-    Raises:
-        ValueError: The config's wrapper has no twin for autocast.
-    """
-    if is_detector(config):
-        set_detector_amp(config, dtype)
-        return
-    dtype = 'bfloat16' if dtype == 'auto' else dtype
-    wrapper = config.optim_wrapper
-    if is_classifier(config) and wrapper.get('type') == 'OptimWrapper':
-        wrapper.update(type='AmpOptimWrapper', dtype=dtype)
-        return
-    known = ('DINOOptimWrapper', 'DINOAmpOptimWrapper')
-    if wrapper.get('type', known[0]) not in known:
-        raise ValueError(
-            f'--amp needs optim_wrapper.type DINOOptimWrapper, the config has {wrapper.type!r}: '
-            'write the autocast of that wrapper into the config'
-        )
-    wrapper.update(type=known[1], dtype=dtype)
-    if dtype == 'float16' and wrapper.optimizer.get('fused'):
-        wrapper.optimizer.fused = False
-
-
 def set_checkpoint(config: Config, checkpoint: str) -> None:
     """Names the weights to evaluate.
 
@@ -279,6 +263,14 @@ def require_test(config: Config) -> None:
         )
 
 
+def drop_absent_hooks(config: Config) -> None:
+    """Leaves out the default hooks that are None; mmengine can only do so with its own."""
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in MMENGINE_HOOKS:
+            del hooks[name]
+
+
 def build_runner(config: Config, launcher: str = 'none'):
     """Checks the config and builds the Runner, with what CPU processes need.
 
@@ -287,6 +279,7 @@ def build_runner(config: Config, launcher: str = 'none'):
             no sense.
     """
     check_values(config)
+    drop_absent_hooks(config)
     config.launcher = launcher
     from dinomm import registry  # noqa: F401
     from dinomm.distributed import fit_to_machine

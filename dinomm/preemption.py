@@ -7,14 +7,13 @@ import threading
 from types import FrameType
 from typing import Any
 
-STATUS = 75
-"""Exit status of a run that stopped because it was asked to: EX_TEMPFAIL, start it again."""
-
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class PreemptedError(Exception):
-    """A run was asked to stop, and stands in a checkpoint."""
+    """A run was asked to stop, and stands in a checkpoint: EX_TEMPFAIL, start it again."""
+
+    exit_status = 75
 
 
 class StopRequest:

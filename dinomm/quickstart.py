@@ -118,7 +118,7 @@ def pretrain(config_file: Path, work_dir: Path, options: list[str]) -> Run:
             file.write(line)
             progress = progress_of(line)
             due = time.perf_counter() - shown >= PROGRESS_SECONDS
-            if progress and (due or 'k-NN' in progress):
+            if progress and (due or not progress.startswith('epoch')):
                 print(f'  {progress}', flush=True)
                 shown = time.perf_counter()
     if process.wait():
@@ -144,6 +144,9 @@ def progress_of(line: str) -> str | None:
         parts = [f'epoch {train[1]}', f'loss {float(fields["loss"]):.3f}']
         parts += [f'{float(fields["images_per_s"]):.0f} images/s', f'left {fields["eta"]}']
         return '  '.join(parts)
+    warned = re.search(r'WARNING - (health, .*)', line)
+    if warned:
+        return warned[1]
     val = re.search(r'Epoch\(val\).*?knn/top1_k20: ([\d.]+)', line)
     return f'k-NN (k = 20) {float(val[1]):.1f} %' if val else None
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from dinomm import launch
+from dinomm import launch, run_options
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_missing_weights_matter_to_a_new_run_alone(config):
 def test_amp(config, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ValueError, match='--amp of a detector needs a CUDA GPU'):
-        launch.set_amp(config, 'auto')
+        run_options.set_amp(config, 'auto')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     for given, dtype, scale in (('auto', 'float16', 'dynamic'), ('bfloat16', 'bfloat16', 1.0)):
-        launch.set_amp(config, given)
+        run_options.set_amp(config, given)
         wrapper = config.optim_wrapper
         assert (wrapper.type, wrapper.dtype, wrapper.loss_scale) == (
             'AmpOptimWrapper',
@@ -74,4 +74,4 @@ def test_amp(config, monkeypatch):
         )
     config.optim_wrapper.type = 'dinomm.DINOOptimWrapper'
     with pytest.raises(ValueError, match=r'needs optim_wrapper\.type OptimWrapper'):
-        launch.set_amp(config, 'auto')
+        run_options.set_amp(config, 'auto')

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dinomm.preemption import STATUS, StopRequest
+from dinomm.preemption import PreemptedError, StopRequest
 
 
 def send(number):
@@ -87,4 +87,4 @@ def test_a_worker_obeys_its_parent_alone(method, tmp_path):
 
 
 def test_the_status_is_none_that_another_end_has():
-    assert STATUS not in (0, 1, 2) and STATUS < 128
+    assert PreemptedError.exit_status not in (0, 1, 2) and PreemptedError.exit_status < 128

@@ -3,6 +3,7 @@
 
 python tools/benchmark.py step dino     # a training step, against the same in plain PyTorch
 python tools/benchmark.py step dinov2   # a training step, against it without its savings
+python tools/benchmark.py step health   # what the health hook adds to DINO's training step
 python tools/benchmark.py augment       # the input pipeline, against the published one
 python tools/benchmark.py loader        # tar shards against files, and a million entries
 python tools/benchmark.py features      # feature extraction, against torchvision's ImageFolder
@@ -28,9 +29,11 @@ def add_step(benchmarks) -> None:
 
     default = StepSize()
     parser = benchmarks.add_parser(
-        'step', help='a training step: DINO against plain PyTorch, DINOv2 against parts left out'
+        'step',
+        help='a training step: DINO against plain PyTorch, DINOv2 against parts left out; what '
+        'the health hook adds',
     )
-    parser.add_argument('objective', choices=['dino', 'dinov2'])
+    parser.add_argument('objective', choices=['dino', 'dinov2', 'health'])
     parser.add_argument('--backbone', choices=sorted(WIDTHS), default=default.backbone)
     parser.add_argument('--prototypes', type=int, default=default.num_prototypes)
     parser.add_argument('--batch', type=int, default=default.batch)
@@ -44,12 +47,13 @@ def add_step(benchmarks) -> None:
 def measure_step(args: argparse.Namespace) -> dict:
     """Times the step."""
     from dinomm.benchmark.dinov2_step import DINOv2StepSize, compare_dinov2_steps
+    from dinomm.benchmark.health_step import compare_health_steps
     from dinomm.benchmark.step import StepSize, compare_steps
 
     work = (args.backbone, args.prototypes, args.batch, args.locals)
-    if args.objective == 'dino':
-        size = StepSize(*work, threads=args.threads)
-        return compare_steps(size, args.rounds, args.steps, print)
+    if args.objective in ('dino', 'health'):
+        compare = compare_steps if args.objective == 'dino' else compare_health_steps
+        return compare(StepSize(*work, threads=args.threads), args.rounds, args.steps, print)
     dinov2 = DINOv2StepSize(*work, threads=args.threads)
     return compare_dinov2_steps(dinov2, args.rounds, args.steps, print)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dinomm import launch, resuming
+from dinomm import launch, run_options
 from dinomm.learning_rate import scale_lr
 
 
@@ -38,6 +38,11 @@ def parse_args() -> argparse.Namespace:
         help='fit the learning rate to the effective batch size (auto_scale_lr of the config)',
     )
     parser.add_argument('--no-validate', action='store_true', help='leave the validation out')
+    parser.add_argument(
+        '--stop-on-collapse',
+        action='store_true',
+        help='end with a checkpoint and exit status 3 when the run has collapsed',
+    )
     parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
     return launch.parse_args(parser)
 
@@ -50,13 +55,15 @@ def main(args: argparse.Namespace) -> None:
     if args.no_validate:
         launch.drop_validation(config)
     if args.amp:
-        launch.set_amp(config, args.amp)
+        run_options.set_amp(config, args.amp)
     if args.auto_scale_lr:
         scale_lr(config, launch.num_processes(args.launcher))
+    if args.stop_on_collapse:
+        run_options.set_stop_on_collapse(config)
     if args.seed is not None:
         config.randomness = {'seed': args.seed}
     if args.resume:
-        resuming.set_resume(config, args.resume)
+        run_options.set_resume(config, args.resume)
     launch.require_data(config)
     launch.build_runner(config, args.launcher).train()
 

@@ -13,6 +13,10 @@ default_hooks = dict(
     checkpoint=dict(type='ResumableCheckpointHook', interval=1, max_keep_ckpts=2),
     # counts the images that could not be read, and lists them in the work directory
     bad_images=dict(type='BadImagesHook'),
+    # skips steps whose loss or gradient is not finite; stops after so many in a row
+    non_finite=dict(type='NonFiniteHook', max_in_a_row=5),
+    # looks for collapse and the like at the logger's interval; tools/train.py --stop-on-collapse
+    health=dict(type='HealthHook'),
 )
 
 # the teacher: 0.996 -> 1 in half a cosine

@@ -83,13 +83,14 @@ def measure(kind: str, size: StepSize, steps: int) -> dict:
     torch.set_num_threads(size.threads)
     views = random_views(size.batch, [224] * 2 + [96] * size.num_local)
     torch.manual_seed(0)
-    model = _build_model(size)
+    model = build_model(size)
     if kind == 'dinomm':
         return time_steps(*model_step(model, views, LR, MAX_NORM), steps)
     return time_steps(_plain_step(size, model, views), {}, steps)
 
 
-def _build_model(size: StepSize) -> Any:
+def build_model(size: StepSize) -> Any:
+    """DINO with the published head."""
     import dinomm.models  # noqa: F401
     from dinomm.registry import MODELS
 

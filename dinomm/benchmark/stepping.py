@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,9 +52,18 @@ def time_steps(step: Step, phases: dict[str, float], steps: int) -> dict:
 
 
 def model_step(
-    model: Any, views: list, lr: float, max_norm: float
+    model: Any, views: list, lr: float, max_norm: float, hooks: Sequence[Any] = (), **runner_parts
 ) -> tuple[Step, dict[str, float]]:
-    """dinomm's step of a ``SelfDistillation`` on the same views again and again, and its phases."""
+    """dinomm's step of a ``SelfDistillation`` on the same views again and again, and its phases.
+
+    Args:
+        model: To train.
+        views: One (B, 3, H, W) tensor each.
+        lr: Learning rate.
+        max_norm: Of the clipping.
+        hooks: Called around each step; those that the sequence holds at the time.
+        runner_parts: What they ask the Runner for.
+    """
     from types import SimpleNamespace
 
     import torch
@@ -72,7 +81,9 @@ def model_step(
         }
     )(model)
     hook = TeacherEMAHook(momentum=0.996, end_momentum=0.996)
-    runner = SimpleNamespace(model=model, optim_wrapper=wrapper, max_iters=10**6)
+    runner = SimpleNamespace(
+        model=model, optim_wrapper=wrapper, max_iters=10**6, iter=0, **runner_parts
+    )
     hook.before_train(runner)
     phases: dict[str, float] = defaultdict(float)
     timed = [
@@ -90,11 +101,16 @@ def model_step(
         _time_calls(owner, method, name, phases)
 
     def step() -> float:
+        for watching in hooks:
+            watching.before_train_iter(runner, runner.iter)
         torch.manual_seed(wrapper.steps)
         model.start_step(Clock(wrapper.steps, 1000), BatchPart((0, wrapper.steps)))
         logged = model.train_step({'inputs': views, 'data_samples': None}, wrapper)
+        for watching in hooks:
+            watching.after_train_iter(runner, runner.iter, outputs=logged)
         model.finish_step(wrapper.stepped)
         hook.after_train_iter(runner, 0)
+        runner.iter += 1
         return logged['loss'].item()
 
     return step, phases

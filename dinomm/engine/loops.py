@@ -7,7 +7,8 @@ from dinomm.datasets.workers import guard_workers, worker_failures_named
 from dinomm.preemption import PreemptedError, StopRequest
 from dinomm.registry import LOOPS
 
-from .hooks.resumable_checkpoint_hook import VALIDATED, ResumableCheckpointHook
+from .hooks.resumable_checkpoint_hook import VALIDATED
+from .stopping import save_now
 
 
 @LOOPS.register_module()
@@ -87,12 +88,14 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     def _write_checkpoint(self) -> str:
         """Where the run stands, in words."""
-        writers = [h for h in self.runner.hooks if isinstance(h, ResumableCheckpointHook)]
         place = f'{self.stop.signal or "a signal to another process"}: stopped at iteration '
         place += f'{self._iter} of {self._max_iters}'
-        if not writers:
-            return f'{place} without a checkpoint: the config has no ResumableCheckpointHook'
-        path = writers[0].save_now(self.runner)
+        path = save_now(self.runner, self._iter)
+        if path is None:
+            return (
+                f'{place} without a checkpoint: the config has no ResumableCheckpointHook, or '
+                'weights are not finite'
+            )
         self.runner.logger.info(f'{place}, checkpoint {path}')
         return f'{place}, checkpoint {path}; go on with --resume'
 

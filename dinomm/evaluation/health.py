@@ -7,12 +7,8 @@ over the K prototypes, the loss ln K; or one prototype takes every image, the lo
 
 import math
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
-Series = Mapping[int, float]
-"""Values by iteration."""
-
-State = Literal['good', 'watch', 'bad', 'unknown']
+from .verdict import Series, Verdict, mean
 
 MIN_LOGGED = 10
 """Logged steps below which nothing is said of a loss."""
@@ -30,20 +26,6 @@ WARM_UP = 0.1
 """Share of a run in which a loss near ln K is no news, as the rate still rises."""
 WAITING = 0.25
 """Share of a step spent waiting for data, above which the loader is too slow."""
-
-
-class Verdict(NamedTuple):
-    """One sentence about one thing.
-
-    Attributes:
-        state: 'good', 'watch', 'bad' or 'unknown'.
-        subject: What was looked at, a few words.
-        text: The sentence, with the knob to turn where one is due.
-    """
-
-    state: State
-    subject: str
-    text: str
 
 
 def judge(
@@ -225,11 +207,6 @@ def tail_mean(series: Series) -> float:
     """Mean of the last fifth."""
     values = [series[iteration] for iteration in sorted(series)]
     return mean(values[-max(1, round(TAIL * len(values))) :])
-
-
-def mean(values: list[float]) -> float:
-    """Arithmetic mean."""
-    return sum(values) / len(values)
 
 
 def _not_finite(loss: Series) -> str:

@@ -8,6 +8,7 @@ from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from dinomm.engine.batch_part import BatchPart
+from dinomm.engine.measures import StepMeasures
 from dinomm.engine.schedules import Clock
 from dinomm.registry import MODELS
 
@@ -66,6 +67,7 @@ class SelfDistillation(BaseSelfSupervisor):
         self._check_heads()
         object.__setattr__(self, '_teacher', None)
         object.__setattr__(self, '_anchor', None)
+        self._measures: StepMeasures | None = None
 
     def _check_heads(self) -> None:
         width = width_of(self.backbone)
@@ -124,6 +126,10 @@ class SelfDistillation(BaseSelfSupervisor):
         for head in self.heads.values():
             head.start_step(clock)
 
+    def measure(self, measures: StepMeasures | None) -> None:
+        """Shows ``measures`` all that follows, until it is called with None."""
+        self._measures = measures
+
     def loss(self, inputs: list[ViewGroup], data_samples=None) -> dict[str, Tensor]:
         """The loss of each head as ``loss_<name>``.
 
@@ -153,9 +159,15 @@ class SelfDistillation(BaseSelfSupervisor):
                 seen = anchor_tokens if head.uses_anchor else teacher_tokens
                 projected = teacher_head.project(seen)
                 teacher_prototypes = teacher_head.prototype_weights()
-            losses[f'loss_{name}'] = head.loss(
-                head.project(student_tokens), projected, teacher_prototypes, batch
-            )
+            own = head.project(student_tokens)
+            losses[f'loss_{name}'] = head.loss(own, projected, teacher_prototypes, batch)
+            if self._measures is not None and not head.uses_anchor:
+                targets = head.target_rows(own, projected, batch)
+                self._measures.see_head(
+                    name, head, losses[f'loss_{name}'], targets, teacher_prototypes
+                )
+        if self._measures is not None:
+            self._measures.see_features(student_tokens[0].view[:batch], tokens[0].view[:batch])
         return losses
 
     def _masks(

@@ -10,10 +10,10 @@ from dinomm.visualization.files import replaced_when_whole
 from . import summary
 from .html import Html, join, tag
 from .page import Section, missing, page
-from .work_dir import read_run
+from .work_dir import Run, read_run
 
 if TYPE_CHECKING:
-    from dinomm.evaluation.health import Verdict
+    from dinomm.evaluation.verdict import Verdict
 
     from .materials import Materials
 
@@ -67,8 +67,6 @@ def write_report(
 
 def make_sections(materials: 'Materials') -> list[tuple[Section, bool]]:
     """All sections, and whether each was made."""
-    from dinomm.evaluation.health import judge
-
     from . import curves, pictures
 
     run = materials.run
@@ -76,7 +74,7 @@ def make_sections(materials: 'Materials') -> list[tuple[Section, bool]]:
     at_uniform = {head: value.loss for head, value in uniform.items()}
     makers: list[tuple[str, str, Callable[[], Html]]] = [
         ('training', 'What was trained', lambda: training(materials)),
-        ('health', 'Health', lambda: verdicts(judge(run.scalars, at_uniform, run.done))),
+        ('health', 'Health', lambda: verdicts(judged(run, at_uniform))),
         ('curves', 'Curves', lambda: curves.losses(run.scalars, uniform)),
         ('knn', 'k-NN over time', lambda: curves.knn(run.scalars)),
         ('crops', 'Crops', lambda: pictures.crops(materials)),
@@ -89,6 +87,17 @@ def make_sections(materials: 'Materials') -> list[tuple[Section, bool]]:
         ('versions', 'Versions and machine', lambda: summary.versions(run)),
     ]
     return [make_section(*maker) for maker in makers]
+
+
+def judged(run: Run, at_uniform: dict[str, float]) -> list['Verdict']:
+    """By the logged scalars; what the run measured itself takes the place of guesses by losses."""
+    from dinomm.evaluation.health import judge
+    from dinomm.evaluation.verdict import read_verdicts
+
+    by_subject = {verdict.subject: verdict for verdict in judge(run.scalars, at_uniform, run.done)}
+    own = read_verdicts(run.folder / 'health.json')
+    by_subject |= {v.subject: v for v in own if v.subject != 'k-NN' and v.state != 'unknown'}
+    return list(by_subject.values())
 
 
 def make_section(id_: str, title: str, make: Callable[[], Html]) -> tuple[Section, bool]:

@@ -41,7 +41,7 @@ details pre { margin-top: .6rem; }
 .verdicts li { display: grid; grid-template-columns: 6.2rem 1fr; gap: 0 .9rem; padding: .6rem .9rem;
   background: var(--card); border-radius: 6px; border-left: 4px solid var(--state); }
 .verdicts .badge { color: var(--state); font-weight: 700; grid-row: span 2; }
-.verdicts strong { font-weight: 600; } .verdicts p { margin: 0; }
+.verdicts strong { font-weight: 600; } .verdicts p { margin: 0; overflow-wrap: anywhere; }
 .good { --state: var(--good); } .watch { --state: var(--watch); } .bad { --state: var(--bad); }
 .unknown { --state: var(--unknown); }
 .charts { display: grid; gap: 1.2rem;

@@ -47,6 +47,7 @@ SLOW = {
     'python tools/benchmark.py augment',
     'python tools/benchmark.py loader',
     'python tools/benchmark.py step dino',
+    'python tools/benchmark.py step health',
     'python tools/verify.py tests/data/golden',
 }
 """Commands that take longer than a few seconds even at a small size."""

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from dinomm.preemption import STATUS
+from dinomm.preemption import PreemptedError
 
 from . import tiny
 from .processes import run_on, run_tool
@@ -81,7 +81,7 @@ DEFAULT = ('during a step', 'inside a window', 'during a validation')
 def test_stops_and_goes_on(case, data, whole, tmp_path):
     signalled, accumulation, iteration = STOPS[case]
     config, end = stopped(tmp_path, data, signalled, accumulation)
-    assert end.status == STATUS == 75, end.err
+    assert end.status == PreemptedError.exit_status == 75, end.err
     name = 'SIGUSR1' if 'USR1' in signalled else 'SIGTERM'
     assert f'{name}: stopped at iteration ' in end.err and '--resume' in end.err
     assert 'Traceback' not in end.err
@@ -96,7 +96,10 @@ def test_of_two_processes_one_is_signalled(data, tmp_path):
     half = ('--cfg-options', 'train_dataloader.batch_size=4')
     work = ('--work-dir', tmp_path / 'work')
     ends = run_on(2, 'train.py', config, *work, *half, cwd=tmp_path)
-    assert [end.status for end in ends] == [STATUS, STATUS], ends[0].err
+    assert [end.status for end in ends] == [
+        PreemptedError.exit_status,
+        PreemptedError.exit_status,
+    ], ends[0].err
     assert 'a signal to another process: stopped at iteration 6 of 12' in ends[0].err
     assert tiny.last_checkpoint(tmp_path / 'work')['meta']['iter'] == 6
     ends = run_on(2, 'train.py', config, *work, '--resume', *half, NEVER, cwd=tmp_path)
@@ -113,7 +116,10 @@ def test_two_processes_during_a_validation(rank, data, tmp_path):
     )
     half = ('--cfg-options', 'train_dataloader.batch_size=4', 'val_dataloader.batch_size=2')
     ends = run_on(2, 'train.py', config, '--work-dir', tmp_path / 'work', *half, cwd=tmp_path)
-    assert [end.status for end in ends] == [STATUS, STATUS], ends[0].err
+    assert [end.status for end in ends] == [
+        PreemptedError.exit_status,
+        PreemptedError.exit_status,
+    ], ends[0].err
     assert tiny.last_checkpoint(tmp_path / 'work')['meta']['iter'] == 4
     assert not by_step(tmp_path / 'work', 'knn/top1_k5')
 
@@ -128,7 +134,7 @@ def test_workers_outlive_signals_to_the_whole_job(data, tmp_path):
     signalled = "at='step', number=1, signals=('SIGUSR1', 'SIGTERM'), to_group=True"
     options = ('--cfg-options', *tiny.as_arguments(workers))
     _config, end = stopped(tmp_path, data, signalled, 6, *options)
-    assert end.status == STATUS, end.err
+    assert end.status == PreemptedError.exit_status, end.err
     assert 'SIGTERM: stopped at iteration 6 of 24' in end.err
 
 
@@ -142,5 +148,5 @@ def test_a_second_sigterm_stops_at_once(data, tmp_path):
 def test_a_run_whose_hook_writes_no_resumable_checkpoints(data, tmp_path):
     plain = 'default_hooks.checkpoint.type=CheckpointHook'
     _config, end = stopped(tmp_path, data, "at='step', number=2", 1, '--cfg-options', plain)
-    assert end.status == STATUS
+    assert end.status == PreemptedError.exit_status
     assert 'without a checkpoint: the config has no ResumableCheckpointHook' in end.err

@@ -4,6 +4,7 @@ import math
 import resource
 import sys
 import time
+from collections import deque
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -22,11 +23,14 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
     ranks. Adds ``images_per_s`` (all ranks) and, where there is no CUDA, ``peak_gib`` of the
     process. Checkpoints get the message hub as plain data, which ``weights_only`` can load.
 
-    Works for detectors of mmdet as well.
+    Works for detectors of mmdet as well. Where ``NonFiniteHook`` looks after losses that are not
+    finite, these are left out.
 
     Raises:
-        FloatingPointError: The loss is not finite.
+        FloatingPointError: The loss is not finite, and there is no such hook.
     """
+
+    leaves_out_non_finite = False
 
     def before_run(self, runner) -> None:
         """Finds the logger's interval."""
@@ -35,6 +39,8 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
         self.interval = loggers[0].interval if loggers else 10
         self._pending: list[dict[str, torch.Tensor]] = []
         self._names: list[str] = []
+        window = getattr(runner.optim_wrapper, 'accumulative_counts', 1)
+        self._logged: deque[bool] = deque(maxlen=window)
         self._images, self._since = 0, time.perf_counter()
 
     def before_train_epoch(self, runner) -> None:
@@ -58,7 +64,8 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Stores the message hub as plain data, without what a resumed run repeats."""
         hub = to_plain(runner.message_hub.state_dict())
-        repeated = micro_batches_done(runner.optim_wrapper)
+        done = micro_batches_done(runner.optim_wrapper)
+        repeated = sum(list(self._logged)[len(self._logged) - done :])
         for name in self._names if repeated else ():
             history = hub['log_scalars'][f'train/{name}']
             for part in ('values', 'counts'):
@@ -75,10 +82,15 @@ class IntervalRuntimeInfoHook(RuntimeInfoHook):
             names = self._names = list(self._pending[0])
             values = torch.stack([torch.stack(list(step.values())) for step in self._pending])
             all_reduce(values, 'mean')
-            for step in values.float().cpu().tolist():
+            steps = values.float().cpu().tolist()
+            for step in steps:
+                self._logged.append(not self.leaves_out_non_finite or all(map(math.isfinite, step)))
+                if not self._logged[-1]:
+                    continue
                 for name, value in zip(names, step, strict=True):
                     runner.message_hub.update_scalar(f'train/{name}', value)
-            self._require_finite(runner, dict(zip(names, step, strict=True)))
+            if not self.leaves_out_non_finite:
+                self._require_finite(runner, dict(zip(names, steps[-1], strict=True)))
         self._pending.clear()
         self._log_speed(runner)
 

@@ -5,9 +5,9 @@ import torch
 from mmengine.dist import get_dist_info, get_rank
 from mmengine.hooks import ParamSchedulerHook
 from mmengine.model import is_model_wrapper
-from torch.nn.modules.batchnorm import _NormBase
 
 from dinomm.engine.batch_part import BatchPart
+from dinomm.engine.norm_statistics import NormStatistics
 from dinomm.engine.optimizers.wrapper import micro_batches_done
 from dinomm.engine.schedules import Clock
 from dinomm.registry import HOOKS
@@ -26,8 +26,11 @@ class OptimizerStepHook(ParamSchedulerHook):
 
     Stands in the place of mmengine's ``param_scheduler`` default hook, which steps with every
     micro-batch. Before each iteration it seeds torch from (seed, iteration, rank), so that a
-    resumed run needs no random state.
+    resumed run needs no random state. A step that is skipped leaves batch norm's statistics as they
+    were before it, too.
     """
+
+    _statistics: list[NormStatistics] | None = None
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Seeds torch; tells optimizer wrapper and model where the run stands."""
@@ -38,10 +41,13 @@ class OptimizerStepHook(ParamSchedulerHook):
         wrapper.start_epoch(clock.epoch)
         window, micro_batch = divmod(runner.iter, counts)
         part = BatchPart((runner.seed, window), micro_batch, counts, *get_dist_info())
-        if counts > 1 and micro_batch == 0:
-            model = _unwrapped(runner)
-            self._statistics = _statistics(model), _statistics(model.teacher)
-        _unwrapped(runner).start_step(clock, part)
+        model = _unwrapped(runner)
+        if self._statistics is None:
+            self._statistics = [NormStatistics(model), NormStatistics(model.teacher)]
+        elif micro_batch == 0:
+            for statistics in self._statistics:
+                statistics.keep()
+        model.start_step(clock, part)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """At the end of an accumulation window, moves what the step moved or skipped."""
@@ -51,6 +57,9 @@ class OptimizerStepHook(ParamSchedulerHook):
         _unwrapped(runner).finish_step(wrapper.stepped)
         if wrapper.stepped:
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
+            return
+        for statistics in self._statistics or ():
+            statistics.restore()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Dates a checkpoint written inside an accumulation window back to its beginning.
@@ -59,26 +68,16 @@ class OptimizerStepHook(ParamSchedulerHook):
         the former ones. So the resumed run repeats the micro-batches of the window and is exact.
         """
         done = micro_batches_done(runner.optim_wrapper)
-        if not done:
+        if not done or self._statistics is None:
             return
         meta = checkpoint['meta']
         meta['iter'] -= done
         meta['epoch'] = meta['iter'] // len(runner.train_dataloader)
-        student, teacher = self._statistics
+        student, teacher = (statistics.kept for statistics in self._statistics)
         checkpoint['state_dict'].update({name: value.cpu() for name, value in teacher.items()})
         checkpoint['ema_state_dict'].update(
             {STUDENT_PREFIX + name: value.cpu() for name, value in student.items()}
         )
-
-
-def _statistics(network) -> dict[str, torch.Tensor]:
-    """Copies of what batch norm has counted."""
-    return {
-        f'{path}.{name}': buffer.clone()
-        for path, module in network.named_modules()
-        if isinstance(module, _NormBase)
-        for name, buffer in module.named_buffers(recurse=False)
-    }
 
 
 def _unwrapped(runner):

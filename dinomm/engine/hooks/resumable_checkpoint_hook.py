@@ -66,15 +66,15 @@ class ResumableCheckpointHook(CheckpointHook):
             remove_partial_files(Path(self.out_dir))
         self._remove_old()
 
-    def save_now(self, runner) -> str:
-        """Writes where the run stands between two iterations, if no file does yet.
+    def save_now(self, runner, iteration: int) -> str:
+        """Writes where the run stands after so many iterations, if no file does yet.
 
         Returns:
             The file's path.
         """
-        if self._written_at != runner.iter:
-            meta = dict(epoch=runner.epoch, iter=runner.iter)
-            self._write(runner, f'iter_{runner.iter}.pth', meta)
+        if self._written_at != iteration:
+            meta = dict(epoch=runner.epoch, iter=iteration)
+            self._write(runner, f'iter_{iteration}.pth', meta)
         return self.last_ckpt
 
     def after_val_epoch(self, runner, metrics) -> None:

@@ -1,6 +1,7 @@
 """The optimizer's step as DINO takes it, in float32 and under autocast."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -12,14 +13,34 @@ from dinomm.registry import OPTIM_WRAPPERS
 CLIPPED_PER = ('parameter', 'part', 'model')
 
 
-def clip_each(grads: list[Tensor], max_norm: float) -> None:
+def clip_each(grads: list[Tensor], max_norm: float) -> Tensor:
     """Scales each gradient to a norm of at most ``max_norm``, on its own and in place.
 
     DINO clips per parameter, not by the norm of all.
+
+    Returns:
+        The norms before.
     """
-    norms = torch._foreach_norm(grads)
-    factors = torch.stack(norms).add_(1e-6).reciprocal_().mul_(max_norm).clamp_(max=1.0)
+    norms = torch.stack(torch._foreach_norm(grads))
+    factors = norms.add(1e-6).reciprocal_().mul_(max_norm).clamp_(max=1.0)
     torch._foreach_mul_(grads, list(factors.unbind()))
+    return norms
+
+
+def start_reading(flag: Tensor) -> Callable[[], bool]:
+    """Begins to copy a boolean from its device; the function returned waits for the copy alone."""
+    if not flag.is_cuda:
+        return lambda: bool(flag)
+    copy = torch.empty((), dtype=torch.bool, pin_memory=True)
+    copy.copy_(flag, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def read() -> bool:
+        copied.synchronize()
+        return bool(copy)
+
+    return read
 
 
 def micro_batches_done(wrapper: OptimWrapper) -> int:
@@ -33,7 +54,16 @@ class DINOOptimWrapper(OptimWrapper):
 
     ``steps`` counts the performed optimizer steps. Everything that moves with training (schedules,
     teacher, centre) moves by it: micro-batches of an accumulated step do not count, nor does a
-    step that a loss scaler skips.
+    step that is skipped.
+
+    A step is skipped if its loss or a gradient is not finite, on all processes: a loss that is not
+    makes its gradient NaN, which the exchange of gradients spreads. The norms of the clipping tell
+    it, so that it costs nothing of its own. A fused optimizer decides on the device, and the host
+    reads the outcome while the device is busy with the step; others wait for it before the step.
+
+    Attributes:
+        grad_norm: Norm (0-d) of all gradients of the last full window, before clipping; those of
+            a frozen last layer left out.
 
     Args:
         optimizer: A torch optimizer.
@@ -61,7 +91,8 @@ class DINOOptimWrapper(OptimWrapper):
         self.last_layer_frozen = False
         self.steps = 0
         self.stepped = False
-        optimizer.register_step_post_hook(self._count_step)
+        self.grad_norm: Tensor | None = None
+        optimizer.register_step_post_hook(self._note_step)
 
     @property
     def accumulative_counts(self) -> int:
@@ -87,10 +118,28 @@ class DINOOptimWrapper(OptimWrapper):
         self.stepped = False
         super().update_params(loss, step_kwargs, zero_kwargs)
 
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """Backward; the gradient of a loss that is not finite is NaN."""
+        super().backward(loss * torch.where(loss.isfinite(), 1.0, math.nan), **kwargs)
+
     def step(self, **kwargs) -> None:
-        """Freezes, clips and steps."""
-        self._prepare_gradients()
+        """Freezes, clips and steps, unless a gradient is not finite."""
+        self.stepped = False
+        self._step(**kwargs)
+        self.steps += self.stepped
+
+    def _step(self, **kwargs) -> None:
+        finite = self._prepare_gradients().isfinite()
+        if not getattr(self.optimizer, '_step_supports_amp_scaling', False):
+            if bool(finite):
+                self.optimizer.step(**kwargs)
+            return
+        read = start_reading(finite)
+        # fused kernels look at these two, which torch's GradScaler sets likewise
+        self.optimizer.grad_scale, self.optimizer.found_inf = None, finite.logical_not().float()
         self.optimizer.step(**kwargs)
+        del self.optimizer.grad_scale, self.optimizer.found_inf
+        self.stepped = read()
 
     def state_dict(self) -> dict:
         """The optimizer's state and the number of performed steps."""
@@ -102,37 +151,41 @@ class DINOOptimWrapper(OptimWrapper):
         self.steps = state_dict.pop('performed_steps', 0)
         super().load_state_dict(state_dict)
 
-    def _count_step(self, *_) -> None:
-        self.steps += 1
+    def _note_step(self, *_) -> None:
         self.stepped = True
 
-    def _prepare_gradients(self) -> None:
+    def _prepare_gradients(self) -> Tensor:
         if self.last_layer_frozen:
             for parameter in self.last_layer:
                 parameter.grad = None
-        if self.max_norm is not None:
-            self._clip(self.max_norm)
+        self.grad_norm = torch.linalg.vector_norm(self._clip(self.max_norm))
+        return self.grad_norm
 
-    def _clip(self, max_norm: float) -> None:
-        if self.clip_per == 'part':
+    def _clip(self, max_norm: float | None) -> Tensor:
+        """Clips, and gives the norms before, of whatever was clipped on its own."""
+        if self.clip_per == 'part' and max_norm is not None:
             if not self.parts:
                 raise ValueError(
                     "optim_wrapper.clip_grad.per is 'part', but nobody named the parts of the "
                     "model: set optim_wrapper.constructor='TwoGroupConstructor'"
                 )
-            for part in self.parts.values():
-                nn.utils.clip_grad_norm_(part, max_norm)
-            return
+            parts = [[p for p in part if p.grad is not None] for part in self.parts.values()]
+            norms = [nn.utils.clip_grad_norm_(part, max_norm) for part in parts if part]
+            return torch.stack(norms) if norms else torch.zeros(1)
         parameters = [
             p
             for group in self.optimizer.param_groups
             for p in group['params']
             if p.grad is not None
         ]
+        grads = [p.grad for p in parameters]
+        if not grads:
+            return torch.zeros(1)
+        if max_norm is None:
+            return torch.stack(torch._foreach_norm(grads))
         if self.clip_per == 'model':
-            nn.utils.clip_grad_norm_(parameters, max_norm)
-        elif parameters:
-            clip_each([p.grad for p in parameters], max_norm)
+            return nn.utils.clip_grad_norm_(parameters, max_norm)
+        return clip_each(grads, max_norm)
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -179,10 +232,9 @@ class DINOAmpOptimWrapper(DINOOptimWrapper):
         scaled = loss if self.loss_scaler is None else self.loss_scaler.scale(loss)
         super().backward(scaled, **kwargs)
 
-    def step(self, **kwargs) -> None:
-        """Unscales, freezes, clips; the step is skipped if a gradient is not finite."""
+    def _step(self, **kwargs) -> None:
         if self.loss_scaler is None:
-            super().step(**kwargs)
+            super()._step(**kwargs)
             return
         self.loss_scaler.unscale_(self.optimizer)
         self._prepare_gradients()

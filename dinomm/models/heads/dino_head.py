@@ -8,6 +8,7 @@ from dinomm.models.tokens import Tokens, views
 from dinomm.registry import MODELS
 
 from .cross_view import cross_view_loss
+from .head import TargetRows
 from .prototype_head import PrototypeHead
 
 
@@ -48,3 +49,7 @@ class DINOHead(PrototypeHead):
             self.student_temp,
         )
         return self.loss_weight * loss
+
+    def target_rows(self, student: Tensor, teacher: Tensor, batch: int) -> TargetRows:
+        """Of all global views alike: each is matched with as many others."""
+        return TargetRows(teacher, teacher.new_full(teacher.shape[:1], 1 / len(teacher)))

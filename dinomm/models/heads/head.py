@@ -1,13 +1,25 @@
 """What the model asks of every head."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from dinomm.engine.schedules import Clock
 from dinomm.models.tokens import Tokens
+
+
+class TargetRows(NamedTuple):
+    """The teacher's rows whose targets the student has learned in a step.
+
+    Attributes:
+        rows: (N, D) bottleneck rows.
+        weights: (N,) how much of the loss each row's target makes up; 0 where nothing is learned.
+    """
+
+    rows: Tensor
+    weights: Tensor
 
 
 class Head(BaseModule):
@@ -48,6 +60,10 @@ class Head(BaseModule):
             batch: B, the number of images.
         """
         raise NotImplementedError
+
+    def target_rows(self, student: Any, teacher: Any, batch: int) -> TargetRows | None:
+        """Of what ``loss`` was given; None where the targets are no probabilities."""
+        return None
 
     def prototype_weights(self) -> Tensor | None:
         """(K, D), or None where the head has no prototypes."""

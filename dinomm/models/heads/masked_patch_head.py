@@ -9,7 +9,7 @@ from torch import Tensor
 from dinomm.models.tokens import Tokens
 from dinomm.registry import MODELS
 
-from .head import Head
+from .head import Head, TargetRows
 from .prototype_head import PrototypeHead
 from .row_loss import row_loss
 
@@ -117,3 +117,7 @@ class MaskedPatchHead(PrototypeHead):
             self.student_temp,
         )
         return self.loss_weight * loss
+
+    def target_rows(self, student: MaskedRows, teacher: MaskedRows, batch: int) -> TargetRows:
+        """Of the masked cells; the weights sum to the share of views that are masked."""
+        return TargetRows(teacher.rows, student.weights)

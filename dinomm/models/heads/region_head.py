@@ -9,6 +9,7 @@ from torch import Tensor
 from dinomm.models.tokens import Tokens
 from dinomm.registry import MODELS
 
+from .head import TargetRows
 from .prototype_head import PrototypeHead
 from .region_matching import best_matches, pair_weights, region_matching_loss
 
@@ -78,7 +79,6 @@ class RegionMatchingHead(PrototypeHead):
             teacher_prototypes: (K, D) of the teacher's head.
             batch: B, the number of images.
         """
-        teacher_sizes = teacher.sizes(batch)
         teacher_rows = by_image(teacher.rows, batch)
         self.see_teacher(teacher_rows.flatten(0, 1), teacher_prototypes)
         loss = region_matching_loss(
@@ -86,14 +86,28 @@ class RegionMatchingHead(PrototypeHead):
             self.prototypes.weight,
             teacher_rows,
             teacher_prototypes,
-            best_matches(
-                by_image(student.features, batch), by_image(teacher.features, batch), teacher_sizes
-            ),
-            pair_weights(student.sizes(batch), len(teacher_sizes), teacher_rows.device),
+            *_matches(student, teacher, batch),
             self.targets,
             self.student_temp,
         )
         return self.loss_weight * loss
+
+    def target_rows(self, student: Regions, teacher: Regions, batch: int) -> TargetRows:
+        """Of the teacher's regions, each as often as it is matched."""
+        matches, shares = _matches(student, teacher, batch)
+        rows = by_image(teacher.rows, batch)
+        weights = shares.new_zeros(rows.shape[:2])
+        weights.scatter_add_(1, matches.flatten(1), shares.flatten().expand(batch, -1) / batch)
+        return TargetRows(rows.flatten(0, 1), weights.flatten())
+
+
+def _matches(student: Regions, teacher: Regions, batch: int) -> tuple[Tensor, Tensor]:
+    """:func:`.best_matches` and :func:`.pair_weights` of the regions of all views."""
+    sizes = teacher.sizes(batch)
+    matches = best_matches(
+        by_image(student.features, batch), by_image(teacher.features, batch), sizes
+    )
+    return matches, pair_weights(student.sizes(batch), len(sizes), matches.device)
 
 
 def by_image(groups: Sequence[Tensor], batch: int) -> Tensor:

@@ -313,3 +313,41 @@ def test_infinite_gradient_is_skipped_on_a_gpu():
 def test_fused_float16_is_an_error_on_a_gpu():
     with pytest.raises(ValueError, match='fused=False'):
         wrap(network('cuda'), DINOAmpOptimWrapper, dtype='float16', optimizer={'fused': True})
+
+
+@pytest.mark.parametrize('fused', [False, True])
+@pytest.mark.parametrize('clip_grad', [None, {'max_norm': 1.0}, {'max_norm': 1.0, 'per': 'model'}])
+@pytest.mark.parametrize('factor', [float('nan'), float('inf')])
+def test_a_loss_that_is_not_finite_is_skipped(fused, clip_grad, factor):
+    model = network()
+    wrapper = wrap(model, optimizer={'fused': fused}, clip_grad=clip_grad)
+    wrapper.update_params(loss_of(model))
+    plain = copy.deepcopy(model)
+    plain_wrapper = wrap(plain, optimizer={'fused': fused}, clip_grad=clip_grad)
+    plain_wrapper.load_state_dict(copy.deepcopy(wrapper.state_dict()))
+    before = weights(model)
+    wrapper.update_params(loss_of(model) * factor)
+    assert (wrapper.stepped, wrapper.steps) == (False, 1)
+    assert equal(weights(model), before)
+    for one in (wrapper, plain_wrapper):
+        one.update_params(loss_of(model if one is wrapper else plain, seed=1))
+        assert (one.stepped, one.steps) == (True, 2)
+    assert equal(weights(model), weights(plain))
+
+
+def test_a_constant_that_is_not_finite_is_seen_though_no_gradient_is():
+    model = network()
+    wrapper = wrap(model)
+    wrapper.update_params(loss_of(model) + float('inf'))
+    assert not wrapper.stepped
+
+
+def test_norm_of_the_gradients_before_clipping():
+    for clip_grad in (None, {'max_norm': 0.01}, {'max_norm': 0.01, 'per': 'model'}):
+        model = network()
+        wrapper = wrap(model, clip_grad=clip_grad)
+        expected = torch.cat(
+            [grad.flatten() for grad in torch.autograd.grad(loss_of(model), [*model.parameters()])]
+        ).norm()
+        wrapper.update_params(loss_of(model))
+        torch.testing.assert_close(wrapper.grad_norm, expected)

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from dinomm.resuming import set_resume
+from dinomm.run_options import set_resume
 
 
 def config(hook='ResumableCheckpointHook'):
