@@ -5,6 +5,7 @@ is a micro-batch; these schedulers are stepped once per optimizer step (``Optimi
 under gradient accumulation an epoch has fewer of them. Names and arguments are unchanged.
 """
 
+import math
 from collections import Counter
 
 from mmpretrain import registry as mmpretrain
@@ -21,8 +22,20 @@ class _CountedInOptimizerSteps:
 
         Milestones and step sizes are rounded to whole steps: the base class waits for the very
         step, which never comes where an epoch is no whole number of steps.
+
+        Raises:
+            ValueError: There is no optimizer step between the scheduler's first and last epoch.
         """
-        steps = epoch_length / getattr(optimizer, 'accumulative_counts', 1)
+        counts = getattr(optimizer, 'accumulative_counts', 1)
+        steps = epoch_length / counts
+        begin, end = kwargs.get('begin', 0), kwargs.get('end', math.inf)
+        if end != math.inf and begin < end and int(begin * steps) >= int(end * steps):
+            raise ValueError(
+                f'param_scheduler {cls.__name__} has no optimizer step between its epochs {begin} '
+                f'and {end}: an epoch has {epoch_length} iterations and '
+                f'optim_wrapper.accumulative_counts is {counts}; lower that, give more images (of '
+                'a small set by sampler.epoch_size) or lengthen the scheduler'
+            )
         build = super().build_iter_from_epoch  # type: ignore[misc]
         scheduler = build(*args, optimizer=optimizer, epoch_length=steps, **kwargs)
         if hasattr(scheduler, 'milestones'):

@@ -67,6 +67,13 @@ def test_step_size_of_no_whole_number_of_steps():
     assert seen == pytest.approx([1.0] * 4 + [0.1] * 4)
 
 
+def test_epochs_without_an_optimizer_step():
+    says = 'between its epochs 0 and 1: an epoch has 8 iterations and .*accumulative_counts is 9'
+    with pytest.raises(ValueError, match=says):
+        rates({'type': 'LinearLR', 'start_factor': 0.5, 'end': 1}, 1, counts=9)
+    assert len(rates({'type': 'LinearLR', 'start_factor': 0.5, 'end': 2}, 1, counts=9)) == 1
+
+
 def test_without_conversion_nothing_changes():
     config = {'type': 'MultiStepLR', 'milestones': [2], 'convert_to_iter_based': False}
     assert rates(config, 4, counts=2) == pytest.approx([1, 1, 0.1, 0.1])
