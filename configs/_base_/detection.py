@@ -1,6 +1,7 @@
 """What every detector shares beside mmdet's configs: the pretrained backbone, log, checkpoints.
 
 A config names its weights once, as pretrained = 'work_dirs/.../epoch_100.pth', and has
+    train_cfg = dict(type='dinomm.ResumableEpochLoop')  # SIGTERM: a checkpoint first
     default_hooks = _base_.detection_hooks
 """
 

@@ -4,6 +4,8 @@ _base_ = ['./default_runtime.py']
 
 default_hooks = dict(
     param_scheduler=dict(_delete_=True, type='ParamSchedulerHook'),
+    health=None,
+    non_finite=None,
     checkpoint=dict(save_best='accuracy/top1', rule='greater'),
 )
 pretrained = None  # weights of the backbone: --cfg-options pretrained=FILE

@@ -33,6 +33,7 @@ optim_wrapper = dict(
 # as in ../_base_/detection.py, which cannot stand beside a base with custom_imports of its own
 custom_imports = dict(imports=['dinomm.detection'], allow_failed_imports=False)
 custom_hooks = [dict(type='dinomm.PretrainedBackboneHook')]
+train_cfg = dict(type='dinomm.ResumableEpochLoop')
 default_hooks = dict(
     runtime_info=dict(type='dinomm.IntervalRuntimeInfoHook'),
     checkpoint=dict(max_keep_ckpts=2),

@@ -18,4 +18,5 @@ _base_ = [
 pretrained = 'work_dirs/dino_resnet50_8xb64-coslr-100e_in1k/epoch_100.pth'
 
 model = dict(backbone=dict(init_cfg=None))
+train_cfg = dict(type='dinomm.ResumableEpochLoop')
 default_hooks = _base_.detection_hooks

@@ -19,4 +19,5 @@ _base_ = [
 pretrained = 'work_dirs/esvit_swin-tiny-w7_16xb32-coslr-300e_in1k/epoch_300.pth'
 
 model = dict(backbone=_base_.swin)
+train_cfg = dict(type='dinomm.ResumableEpochLoop')
 default_hooks = _base_.detection_hooks

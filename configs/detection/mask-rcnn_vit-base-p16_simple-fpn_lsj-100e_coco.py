@@ -62,4 +62,5 @@ optim_wrapper = dict(
 __warmup = dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=250)
 param_scheduler = [__warmup, _base_.param_scheduler[1]]
 auto_scale_lr = dict(enable=False, base_batch_size=64)
+train_cfg = dict(type='dinomm.ResumableEpochLoop')
 default_hooks = _base_.detection_hooks

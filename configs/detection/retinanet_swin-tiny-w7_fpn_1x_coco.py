@@ -33,4 +33,5 @@ optim_wrapper = dict(
 )
 __warmup = dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=1000)
 param_scheduler = [__warmup, _base_.param_scheduler[1]]
+train_cfg = dict(type='dinomm.ResumableEpochLoop')
 default_hooks = _base_.detection_hooks

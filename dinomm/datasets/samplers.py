@@ -1,11 +1,12 @@
 """Order of the samples, and what a sample's randomness is made from."""
 
 from collections.abc import Iterator, Sized
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from dinomm.registry import DATA_SAMPLERS
 
@@ -111,6 +112,48 @@ class EpochSampler(Sampler[SampleKey]):
     def __len__(self) -> int:
         """This process's samples of a whole epoch."""
         return self.epoch_size // self.world_size
+
+
+class LateBatches:
+    """The batches of a batch sampler, but for the first ones of the next epoch.
+
+    For samplers that cannot start inside an epoch by themselves. What is left out is drawn, not
+    loaded.
+
+    Args:
+        batches: A batch sampler; its attributes are this one's.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+        self.left_out = 0
+
+    def start_at(self, number: int) -> None:
+        """Leaves out so many batches of the next epoch, and only of that."""
+        self.left_out = number
+
+    def __iter__(self) -> Iterator[list]:
+        left_out, self.left_out = self.left_out, 0
+        yield from islice(self.batches, left_out, None)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'batches':  # not there yet, while a copy is made
+            raise AttributeError(name)
+        return getattr(self.batches, name)
+
+
+def start_at_batch(loader: DataLoader, number: int) -> None:
+    """Lets the next epoch of a loader, and only that, leave out its first batches."""
+    if hasattr(loader.sampler, 'start_at'):
+        samples = number * (loader.batch_size or 1)
+        loader.sampler.start_at(min(samples, len(loader.sampler)))  # type: ignore[arg-type]
+        return
+    late = LateBatches(loader.batch_sampler)
+    late.start_at(number)
+    object.__setattr__(loader, 'batch_sampler', late)  # torch refuses it once workers may run
 
 
 def _whole(epoch_size: int) -> int:

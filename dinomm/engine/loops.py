@@ -3,6 +3,7 @@
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
+from dinomm.datasets.samplers import start_at_batch
 from dinomm.datasets.workers import guard_workers, worker_failures_named
 from dinomm.preemption import PreemptedError, StopRequest
 from dinomm.registry import LOOPS
@@ -16,8 +17,10 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     """mmengine's epoch loop, which can start inside an epoch, and stop there when it is asked to.
 
     A checkpoint holds the epoch and the number of iterations since the start of the run; what is
-    missing of the epoch is read from the sampler's order (``EpochSampler.start_at``), without
-    loading what was trained on already. A validation that the kill prevented is made up for.
+    missing of the epoch is read from the sampler's order, without loading what was trained on
+    already. With ``EpochSampler`` and dinomm's transforms the samples are those of the
+    uninterrupted run; transforms that draw from a worker's random state draw others. A validation
+    that the kill prevented is made up for.
 
     After SIGTERM or SIGUSR1 the run writes a checkpoint at the next optimizer step (several
     processes at the one after it), or instead of a validation, and raises
@@ -115,10 +118,4 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'epoch has {len(self.dataloader)} iterations now: resume with the same data and '
                 'the same global batch size (train_dataloader.batch_size x processes)'
             )
-        sampler = self.dataloader.sampler
-        if not hasattr(sampler, 'start_at'):
-            raise ValueError(
-                f'train_dataloader.sampler of type {type(sampler).__name__} cannot start inside '
-                "an epoch: use dict(type='EpochSampler')"
-            )
-        sampler.start_at(min(num_batches * self.dataloader.batch_size, len(sampler)))
+        start_at_batch(self.dataloader, num_batches)

@@ -2,8 +2,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
+from mmengine.dataset import DefaultSampler
+from torch.utils.data import BatchSampler, DataLoader
 
 from dinomm.datasets import EpochSampler, SampleKey, samplers
+from dinomm.datasets.samplers import start_at_batch
 
 
 def sampler_of(monkeypatch, rank, world_size, length=23, **kwargs):
@@ -172,3 +176,27 @@ def test_a_key_fixes_the_random_numbers():
     for key, draw in draws.items():
         assert draw == SampleKey(*key).generator().random()
     assert isinstance(SampleKey(0, 0, 1).generator(), np.random.Generator)
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_a_loader_whose_sampler_cannot_start_inside_an_epoch(num_workers):
+    class Loud(torch.utils.data.Dataset):
+        asked = torch.zeros(12).share_memory_()
+
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, index):
+            self.asked[index] += 1
+            return index
+
+    sampler = DefaultSampler(Loud(), shuffle=True, seed=3)
+    batches = BatchSampler(sampler, 2, drop_last=False)
+    workers = dict(num_workers=num_workers, persistent_workers=num_workers > 0)
+    loader = DataLoader(Loud(), batch_sampler=batches, **workers)
+    start_at_batch(loader, 4)
+    assert len(loader) == 6 and loader.batch_sampler.sampler is sampler
+    rest = torch.cat(list(loader)).tolist()
+    assert rest == list(sampler)[8:]
+    assert Loud.asked.sum() == 4  # what is left out is not loaded
+    assert torch.cat(list(loader)).tolist() == list(sampler)

@@ -154,3 +154,36 @@ def test_demo_names_mistakes(data):
         ended = processes.run_tool('demo_detection.py', config, *arguments, cwd=data)
         assert (ended.status, ended.err.count('Traceback')) == (1, 0), ended.err
         assert sentence in ended.err
+
+
+SIGNALLED = """
+_base_ = [{base!r}]
+custom_imports = dict(imports=['dinomm.detection', 'tests.integration.kills'])
+custom_hooks = [
+    dict(type='dinomm.PretrainedBackboneHook'),
+    dict(type='mmengine.Signalled', at='step', number={number}, signals=('SIGUSR1',)),
+]
+"""
+
+
+def test_a_detector_stops_when_asked_and_goes_on_inside_the_epoch(data):
+    base = str(tiny.ROOT / 'configs/detection/quickstart_coco_retinanet.py')
+    more = ['--cfg-options', *SMALLER, 'train_dataloader.batch_size=1', 'pretrained=None']
+    config = data / 'signalled.py'
+
+    def train(number, *resume):
+        config.write_text(SIGNALLED.format(base=base, number=number))
+        given = ['--data', 'coco', '--work-dir', 'run', *resume, *more]
+        return processes.run_tool('train.py', config, *given, cwd=data)
+
+    ended = train(3)
+    assert ended.status == 75, ended.err
+    assert 'SIGUSR1: stopped at iteration 3 of 8' in ended.err
+    checkpoint = torch.load(data / 'run/iter_3.pth', weights_only=True)
+    assert (checkpoint['meta']['epoch'], checkpoint['meta']['iter']) == (0, 3)
+    ended = train(0, '--resume')
+    assert ended.status == 0, ended.err
+    files = (data / 'run').glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    assert sorted(line['step'] for line in lines if 'loss' in line) == list(range(1, 9))
+    assert torch.load(data / 'run/epoch_2.pth', weights_only=True)['meta']['iter'] == 8

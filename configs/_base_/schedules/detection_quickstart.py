@@ -1,6 +1,6 @@
 """Eight epochs of AdamW, one of warm-up."""
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=4)
+train_cfg = dict(type='dinomm.ResumableEpochLoop', max_epochs=8, val_interval=4)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 

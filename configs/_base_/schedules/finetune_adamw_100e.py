@@ -17,5 +17,5 @@ param_scheduler = [
         type='CosineAnnealingLR', eta_min=1e-6, begin=5, by_epoch=True, convert_to_iter_based=True
     ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=1)
+train_cfg = dict(type='ResumableEpochLoop', max_epochs=100, val_interval=1)
 auto_scale_lr = dict(base_batch_size=1024)
