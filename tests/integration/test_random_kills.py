@@ -32,7 +32,7 @@ default_hooks = dict(
     )
 )
 """
-COMPARED = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
+COMPARED = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'health')
 
 
 def by_step(work_dir, key='loss') -> dict[int, set]:
@@ -50,7 +50,8 @@ def check_same(killed, whole):
     losses = by_step(whole)
     assert len(losses) == 16 and all(len(values) == 1 for values in losses.values())
     assert by_step(killed) == losses
-    assert by_step(killed, 'knn/top1_k5') == by_step(whole, 'knn/top1_k5')
+    for key in ('knn/top1_k5', 'health/grad_norm', 'health/view/kl'):
+        assert by_step(killed, key) == by_step(whole, key) != {}
     ends = [tiny.last_checkpoint(folder) for folder in (killed, whole)]
     for part in COMPARED:
         tiny.assert_identical(*(end[part] for end in ends), part)

@@ -227,7 +227,9 @@ def assert_close(actual: dict, expected: dict, tolerance: float = 1e-5) -> None:
 def assert_identical(actual, expected, path: str = '') -> None:
     """Bit for bit, through dicts and lists."""
     if isinstance(expected, torch.Tensor):
-        assert torch.equal(actual, expected), path
+        assert actual.shape == expected.shape and actual.dtype == expected.dtype, path
+        bits = [t.contiguous().reshape(-1).view(torch.uint8) for t in (actual, expected)]
+        assert torch.equal(*bits), path
     elif isinstance(expected, dict):
         assert actual.keys() == expected.keys(), path
         for key in expected:

@@ -12,7 +12,7 @@ from dinomm.registry import HOOKS
 from .interval_runtime_info_hook import IntervalRuntimeInfoHook
 
 KEPT = 'kept_checkpoints'
-VALIDATED = 'validated_epoch'
+VALIDATED = 'last_validated_epoch'
 """Of the message hub, which the checkpoints hold."""
 
 

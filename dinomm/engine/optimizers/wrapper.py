@@ -142,13 +142,15 @@ class DINOOptimWrapper(OptimWrapper):
         self.stepped = read()
 
     def state_dict(self) -> dict:
-        """The optimizer's state and the number of performed steps."""
-        return {**super().state_dict(), 'performed_steps': self.steps}
+        """The optimizer's state, the number of performed steps, and the last norm."""
+        counted = {'performed_steps': self.steps, 'grad_norm': self.grad_norm}
+        return {**super().state_dict(), **counted}
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Takes what :meth:`state_dict` gave."""
         state_dict = dict(state_dict)
         self.steps = state_dict.pop('performed_steps', 0)
+        self.grad_norm = state_dict.pop('grad_norm', None)
         super().load_state_dict(state_dict)
 
     def _note_step(self, *_) -> None:

@@ -103,7 +103,7 @@ def test_the_former_best_goes_when_the_new_one_is_there(train):
     assert 'best_acc_epoch_2.pth' in at['best_acc_epoch_4.pth']
     assert names(train.folder) == ['best_acc_epoch_4.pth', 'epoch_4.pth']
     info = load_file(train.folder / 'epoch_4.pth')['message_hub']['runtime_info']
-    assert info['best_score'] == 0.7 and info['validated_epoch'] == 4
+    assert info['best_score'] == 0.7 and info['last_validated_epoch'] == 4
 
 
 def test_a_worse_score_deletes_nothing(train):
