@@ -4,6 +4,7 @@ The collapses of self-distillation show in the teacher's targets P (DINO, arXiv 
 section 5.3): the cross-entropy is H(P) + KL(P, student), and H(P) goes to ln K or to 0.
 """
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ class StepMeasures:
             For each head with targets ``<head>/cross_entropy`` (nats; of masked patches that of
             the masked views), ``/target_entropy``, ``/kl`` and ``/prototypes_used``, exp of the
             entropy of the mean target, of 1 to K; what is of :func:`feature_measures`; ``more``.
-            What cannot be told, as no view was masked, is left out.
+            What cannot be told, as no view was masked, or is not finite, is left out.
         """
         names = [*more]
         values = [value.detach().float().reshape(1) for value in more.values()]
@@ -104,7 +105,7 @@ class StepMeasures:
         packed = torch.cat([*parts, *(rows.flatten() for rows in features)]).cpu()
         read = dict(zip(names, packed[: len(names)].tolist(), strict=True))
         rows = packed[len(names) :].view(2, *features[0].shape)
-        return {**{k: v for k, v in read.items() if v == v}, **feature_measures(*rows)}
+        return {**{k: v for k, v in read.items() if math.isfinite(v)}, **feature_measures(*rows)}
 
 
 def feature_measures(student: Tensor, teacher: Tensor) -> dict[str, float]:
@@ -121,7 +122,7 @@ def feature_measures(student: Tensor, teacher: Tensor) -> dict[str, float]:
         spread = F.normalize(rows, dim=-1).std(0, correction=0).mean() * rows.shape[1] ** 0.5
         measured[f'feature_std_{network}'] = float(spread)
         measured[f'effective_rank_{network}'] = float(effective_rank(rows))
-    return {name: value for name, value in measured.items() if value == value}
+    return {name: value for name, value in measured.items() if math.isfinite(value)}
 
 
 def effective_rank(rows: Tensor) -> Tensor:

@@ -154,3 +154,11 @@ def test_weight_distance():
     expected = (flat[0] - flat[1]).norm() / flat[1].norm()
     torch.testing.assert_close(weight_distance(student, teacher), expected.detach())
     assert weight_distance(teacher, teacher) == 0
+
+
+def test_what_is_not_finite_is_left_out():
+    """As the norm of a step that was skipped inside an accumulation window: no JSON has a word."""
+    measures = StepMeasures()
+    measures.see_features(torch.ones(3, 4), torch.ones(3, 4))
+    read = measures.read({'grad_norm': torch.tensor(math.inf), 'other': torch.tensor(2.0)})
+    assert 'grad_norm' not in read and read['other'] == 2.0 and read['cosine'] == 1.0
