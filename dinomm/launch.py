@@ -6,6 +6,7 @@ the commonest mistakes are answered at once.
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def run_tool(main: Callable[[], Any]) -> int:
     """Runs a tool's main function; an error that dinomm raised itself is printed as a sentence.
 
     Other errors keep their traceback. Returns the exit status: 0, 1 for an error, unless it has an
-    ``exit_status`` of its own, as what stops a run on purpose has.
+    ``exit_status`` of its own, as what stops a run on purpose has; 130 after Ctrl-C.
     """
     status = 0
     try:
@@ -64,6 +65,9 @@ def run_tool(main: Callable[[], Any]) -> int:
 
             leave_processes()
         return status
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 128 + signal.SIGINT
     except USER_ERRORS as error:
         raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
         if PACKAGE not in raised_in.parents:

@@ -1,4 +1,4 @@
-"""Stopping in good order: SIGTERM and SIGUSR1 ask a run for a checkpoint and its end."""
+"""Stopping in good order: a signal asks a run for a checkpoint and its end."""
 
 import multiprocessing
 import os
@@ -7,7 +7,12 @@ import threading
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+AGAIN = {
+    signal.SIGTERM: 'second SIGTERM',
+    signal.SIGINT: 'second Ctrl-C',
+    signal.SIGUSR1: 'SIGTERM',
+}
+"""What ends a run at once, by the signal that it has noted."""
 
 
 class PreemptedError(Exception):
@@ -17,10 +22,10 @@ class PreemptedError(Exception):
 
 
 class StopRequest:
-    """Notes SIGTERM and SIGUSR1 between ``__enter__`` and ``__exit__``, for all processes of a run.
+    """Notes SIGTERM, SIGUSR1 and SIGINT (Ctrl-C), for all processes of a run, while it is entered.
 
-    The first signal is noted only; a second SIGTERM ends the process at once. Outside the main
-    thread, where Python lets nobody handle signals, nothing is noted.
+    The first signal is noted only; a second SIGTERM or SIGINT ends the process at once. Outside
+    the main thread, where Python lets nobody handle signals, nothing is noted.
     """
 
     def __init__(self) -> None:
@@ -33,7 +38,7 @@ class StopRequest:
         from mmengine.dist import get_world_size
 
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._former = {number: signal.signal(number, self._note) for number in AGAIN}
         if get_world_size() > 1:
             # host memory and a group of its own: nothing waits for a GPU, nor for DDP's exchange
             import torch
@@ -73,11 +78,12 @@ class StopRequest:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if number == signal.SIGTERM and self.signal == name:
+        if number != signal.SIGUSR1 and self.signal == name:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.signal = name
-        line = f'{name}: the run writes a checkpoint and stops; a second SIGTERM stops it at once\n'
+        again = AGAIN[signal.Signals(number)]
+        line = f'{name}: the run writes a checkpoint and stops; a {again} stops it at once\n'
         os.write(2, line.encode())  # the signal may have interrupted a logger
 
 
@@ -90,12 +96,14 @@ def _answer(asked: tuple[Any, Any] | None) -> bool:
 
 
 def obey_parent_alone() -> None:
-    """For processes that work for another one: only its SIGTERM ends them, SIGUSR1 never.
+    """For processes that work for another one: of these signals only its SIGTERM ends them.
 
-    A scheduler sends its signals to every process of a job, and the run needs its workers until the
-    checkpoint is written. Where the sender cannot be told (macOS), SIGTERM ends them as ever.
+    A scheduler sends its signals to every process of a job, a terminal its Ctrl-C, and the run
+    needs its workers until the checkpoint is written. Where the sender cannot be told (macOS),
+    SIGTERM ends them as ever.
     """
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    for number in (signal.SIGUSR1, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None or not hasattr(signal, 'sigwaitinfo'):
         return

@@ -118,3 +118,11 @@ def test_nothing_there(config, folder, tmp_path):
     shutil.rmtree(folder)
     with pytest.raises(ValueError, match=r'train_dataloader\.dataset\.root is .* give by --data'):
         launch.require_data(config)
+
+
+def test_ctrl_c_leaves_no_traceback(capfd):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    assert launch.run_tool(interrupted) == 130
+    assert capfd.readouterr().err == 'interrupted\n'

@@ -13,7 +13,7 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1'])
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1', 'SIGINT'])
 def test_notes_a_signal_and_gives_the_handlers_back(name, capfd):
     number = getattr(signal, name)
     former = signal.getsignal(number)
@@ -22,7 +22,9 @@ def test_notes_a_signal_and_gives_the_handlers_back(name, capfd):
         send(number)
         assert stop.noted and stop.agreed() and stop.agreed(wait=False) and stop.signal == name
     assert signal.getsignal(number) is former
-    assert f'{name}: the run writes a checkpoint' in capfd.readouterr().err
+    again = {'SIGTERM': 'second SIGTERM', 'SIGUSR1': 'SIGTERM', 'SIGINT': 'second Ctrl-C'}[name]
+    said = f'{name}: the run writes a checkpoint and stops; a {again} stops it at once'
+    assert said in capfd.readouterr().err
 
 
 def test_sigterm_after_sigusr1_is_the_first_of_its_kind(capfd):
@@ -62,7 +64,7 @@ if __name__ == '__main__':
     child = context.Process(target=work, args=(ready,), daemon=True)
     child.start()
     ready.wait()
-    os.system(f'kill -TERM {{child.pid}}; kill -USR1 {{child.pid}}')
+    os.system(f'kill -TERM {{child.pid}}; kill -USR1 {{child.pid}}; kill -INT {{child.pid}}')
     child.join(0.5)
     print('alive' if child.is_alive() else 'dead')
     child.terminate()

@@ -63,6 +63,7 @@ STOPS = {
     # what happens, the iteration that the checkpoint holds
     'during a step': ("at='step', number=6", 1, 6),
     'by SIGUSR1': ("at='step', number=6, signals=('SIGUSR1', 'SIGUSR1')", 1, 6),
+    'by Ctrl-C': ("at='step', number=6, signals=('SIGINT',)", 1, 6),
     'inside a window': ("at='step', number=5", 3, 6),
     'inside a window, before a validation': ("at='step', number=7", 3, 6),
     'in the last step of an epoch': ("at='step', number=8", 1, 8),
@@ -82,7 +83,7 @@ def test_stops_and_goes_on(case, data, whole, tmp_path):
     signalled, accumulation, iteration = STOPS[case]
     config, end = stopped(tmp_path, data, signalled, accumulation)
     assert end.status == PreemptedError.exit_status == 75, end.err
-    name = 'SIGUSR1' if 'USR1' in signalled else 'SIGTERM'
+    name = next((name for name in ('SIGUSR1', 'SIGINT') if name in signalled), 'SIGTERM')
     assert f'{name}: stopped at iteration ' in end.err and '--resume' in end.err
     assert 'Traceback' not in end.err
     assert tiny.last_checkpoint(tmp_path / 'work')['meta']['iter'] == iteration
@@ -131,17 +132,17 @@ def test_workers_outlive_signals_to_the_whole_job(data, tmp_path):
         'train_dataloader.persistent_workers': True,
         'train_dataloader.batch_size': tiny.BATCH // 2,
     }
-    signalled = "at='step', number=1, signals=('SIGUSR1', 'SIGTERM'), to_group=True"
+    signalled = "at='step', number=1, signals=('SIGUSR1', 'SIGINT', 'SIGTERM'), to_group=True"
     options = ('--cfg-options', *tiny.as_arguments(workers))
     _config, end = stopped(tmp_path, data, signalled, 6, *options)
     assert end.status == PreemptedError.exit_status, end.err
     assert 'SIGTERM: stopped at iteration 6 of 24' in end.err
 
 
-def test_a_second_sigterm_stops_at_once(data, tmp_path):
-    signals = "at='step', number=6, signals=('SIGTERM', 'SIGTERM')"
-    _config, end = stopped(tmp_path, data, signals)
-    assert end.status == -signal.SIGTERM
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGINT'])
+def test_a_second_one_stops_at_once(name, data, tmp_path):
+    _config, end = stopped(tmp_path, data, f"at='step', number=6, signals=('{name}', '{name}')")
+    assert end.status == -signal.Signals[name]
     assert [path.name for path in (tmp_path / 'work').glob('*.pth')] == ['epoch_1.pth']
 
 
