@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ class _Job(NamedTuple):
 
 def inspect_all(
     listing: Listing, num_processes: int, seconds: float, count: Callable[[int], None]
-) -> Iterator[tuple[int, Finding]]:
+) -> Generator[tuple[int, Finding], None, None]:
     """Yields the rows that are broken or unusual, in no certain order.
 
     A process that dies is replaced, and tries the same image once more: what the second one dies
@@ -131,10 +131,10 @@ class _Worker:
     def __init__(self, images: Images, job: _Job | None) -> None:
         # forked where that is safe: nothing is imported anew, and the paths are shared
         forks = sys.platform.startswith('linux')
-        context = multiprocessing.get_context('fork' if forks else 'spawn')
+        context: Any = multiprocessing.get_context('fork' if forks else 'spawn')
         self.connection, theirs = context.Pipe()
-        self._row = context.Value(ctypes.c_longlong, -1, lock=False)
-        self._since = context.Value(ctypes.c_double, -1.0, lock=False)  # 0 between two images
+        self._row: Any = context.Value(ctypes.c_longlong, -1, lock=False)
+        self._since: Any = context.Value(ctypes.c_double, -1.0, lock=False)  # 0 between two images
         shared = (self._row, self._since)
         self.process = context.Process(
             target=_work, args=(images, theirs, *shared, os.getpid()), daemon=True

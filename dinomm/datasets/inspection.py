@@ -85,10 +85,9 @@ def _traits(encoded: EncodedImage) -> list[str]:
     """What the header tells, before the pixels are loaded."""
     image = encoded.header
     sides = sorted((encoded.width, encoded.height))
-    raw_modes = str(getattr(image, 'tile', ''))
     traits = {
         'CMYK': image.mode == 'CMYK',
-        '16-bit': image.mode[0] == 'I' or ';16' in raw_modes,
+        '16-bit': image.mode[0] == 'I' or _bits(encoded) == 16,
         'palette': image.mode in ('P', 'PA'),
         'transparent': 'transparency' in image.info or image.mode in ('RGBA', 'LA', 'PA'),
         'turned by EXIF': encoded.orientation in range(2, 9),
@@ -98,6 +97,15 @@ def _traits(encoded: EncodedImage) -> list[str]:
         ),
     }
     return [name for name, has in traits.items() if has]
+
+
+def _bits(encoded: EncodedImage) -> int:
+    """Of a value in the file, where Pillow's mode does not tell."""
+    image = encoded.header
+    if image.format == 'PNG':
+        return encoded.content[24]  # of IHDR
+    tags = getattr(image, 'tag_v2', None)
+    return max(tags.get(258, (8,))) if tags else 8  # BitsPerSample
 
 
 def _is_animated(image: Image.Image) -> bool:

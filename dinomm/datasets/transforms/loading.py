@@ -26,9 +26,11 @@ NO_FILE = 'it is no regular file'
 TOO_MANY_BYTES = 'too many bytes for an image'
 EMPTY = 'it is empty'
 UNKNOWN = 'no image, or of an unknown format'
+BAD_HEADER = 'its header is damaged or cut'
 UNKNOWN_RANGE = 'values of unknown range'
 
 _STRIP = 2**24  # pixels converted at once, so that a conversion's copies of an image stay small
+_BEGINNINGS = (b'\xff\xd8', b'\x89PNG', b'GIF8', b'RIFF', b'II*\0', b'MM\0*', b'BM')
 _JPEG = ('JPEG', 'MPO')
 _JPEG_END = b'\xff\xd9'
 _OPENCV_FLAGS = {
@@ -88,6 +90,7 @@ class EncodedImage:
         height: In pixels, after EXIF's orientation.
         width: Likewise.
         reductions: Factors that :meth:`decode` can be asked for.
+        content: The file's bytes.
         header: Pillow's image, whose pixels are loaded when they are decoded.
         orientation: EXIF's, 1 for an upright picture.
 
@@ -98,8 +101,8 @@ class EncodedImage:
     def __init__(self, path: str, content: bytes | None = None) -> None:
         self.path = path
         try:
-            self._content = _content(path) if content is None else content
-            self.header = _open(self._content)
+            self.content = _content(path) if content is None else content
+            self.header = _open(self.content)
             self.orientation = _orientation(self.header)
         except Exception as error:  # decoders raise nearly everything on a damaged file
             raise BrokenImageError(f'cannot read {path}: {error}') from error
@@ -131,11 +134,11 @@ class EncodedImage:
     def _decode_by_opencv(self, reduction: int) -> np.ndarray | None:
         """Faster, for JPEGs alone; of a truncated one it would make up the rest."""
         usual = self.header.format in _JPEG and self.header.mode in ('RGB', 'L')
-        if not usual or not self._content.endswith(_JPEG_END):
+        if not usual or not self.content.endswith(_JPEG_END):
             return None
         flags = _OPENCV_FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
         try:
-            picture = cv2.imdecode(np.frombuffer(self._content, np.uint8), flags)
+            picture = cv2.imdecode(np.frombuffer(self.content, np.uint8), flags)
         except cv2.error:
             return None
         return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
@@ -167,7 +170,8 @@ def _open(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:  # its message names the buffer
-        raise ValueError(UNKNOWN if content else EMPTY) from None
+        fault = BAD_HEADER if content.startswith(_BEGINNINGS) else UNKNOWN
+        raise ValueError(fault if content else EMPTY) from None
 
 
 def _orientation(image: Image.Image) -> int:
@@ -195,7 +199,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     pixels = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        pixels[top:bottom] = _rgb(image.crop((0, top, width, bottom)))
+        pixels[top:bottom] = np.asarray(_rgb(image.crop((0, top, width, bottom))))
     return pixels
 
 
