@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> None:
     for option, path in (('--output', args.output), ('--good', args.good)):
         if path is not None:
             require_writable(option, path, args.images)
+    if args.good is not None and Path(args.good).absolute() == Path(args.output).absolute():
+        raise ValueError(f'--output and --good are the same file, {args.good}: name two')
     listing = find_images(args.images, args.data_root)
     if args.good is not None:
         require_list(args.good, args.images, listing)
@@ -79,7 +81,8 @@ def run(args: argparse.Namespace) -> None:
         interrupted = True
     seconds = time.monotonic() - begin
     print_summary(tally, listing, countdown.done, seconds)
-    write_paths(args.output, sorted(listing.storage.name(i, listing.paths[i]) for i in tally.bad))
+    output = Path(args.output).expanduser()
+    write_paths(output, sorted(listing.storage.name(i, listing.paths[i]) for i in tally.bad))
     if interrupted:
         raise CheckInterruptedError(
             f'interrupted after {countdown.done:,} of {len(listing.paths):,} images: '
