@@ -70,7 +70,7 @@ def run_tool(main: Callable[[], Any]) -> int:
         return 128 + signal.SIGINT
     except USER_ERRORS as error:
         raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-        if PACKAGE not in raised_in.parents:
+        if PACKAGE not in raised_in.parents and not hasattr(error, 'exit_status'):
             raise
         print(f'error: {error}', file=sys.stderr)
         return getattr(error, 'exit_status', 1)

@@ -12,11 +12,15 @@ from torch.utils.data import Dataset
 
 from dinomm.registry import DATASETS, TRANSFORMS
 
+from .bad_images import TooManyBadImagesError, allowed
 from .file_names import PackedPaths
 from .listing import find_images, folder_labels, in_validation_part
 from .samplers import SampleKey
-from .transforms.loading import BrokenImageError
+from .transforms.loading import BrokenImageError, EncodedImage
 from .workers import WorkerLog
+
+LONGEST_SEARCH = 1000
+"""Images that are tried in place of a bad one, when there are more bad ones than allowed."""
 
 
 @DATASETS.register_module()
@@ -43,8 +47,9 @@ class ImageFiles(Dataset):
         val_fraction: Share of the images in the part ``'val'``.
         data_root: Folder or URL that a list file's paths are relative to; the file's own by
             default.
-        max_bad_images: So many unreadable images are tolerated, counted over all workers of a
-            training process.
+        max_bad_images: So many unreadable images are tolerated, or below 1 such a share of all. In
+            training ``BadImagesHook`` counts them over all workers and processes, else each process
+            counts its own.
 
     Raises:
         ValueError: Bad argument, nothing found, both images and shards found, or labels that do
@@ -60,7 +65,7 @@ class ImageFiles(Dataset):
         part: Literal['all', 'train', 'val'] = 'all',
         val_fraction: float = 0.2,
         data_root: str | Path | None = None,
-        max_bad_images: int = 100,
+        max_bad_images: float = 100,
     ) -> None:
         if labels not in (None, 'folder'):
             raise ValueError(f"ImageFiles.labels must be None or 'folder', but is {labels!r}")
@@ -80,12 +85,13 @@ class ImageFiles(Dataset):
         self.paths = PackedPaths([listing.paths[i] for i in chosen])
         # a tensor, not an array: spawned workers get it in shared memory
         self.labels = None if numbers is None else torch.from_numpy(numbers[chosen])
-        self.max_bad_images = max_bad_images
+        self.max_bad_images = allowed(max_bad_images, len(self.paths))
         self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
         self.worker_log: WorkerLog | None = None
         self._classes = names
         # shared memory: all workers see what one of them found
         self._bad = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
+        self.limit_is_watched = False
 
     @property
     def metainfo(self) -> dict[str, tuple[str, ...]]:
@@ -95,7 +101,35 @@ class ImageFiles(Dataset):
     @property
     def bad_images(self) -> list[str]:
         """Paths of the unreadable images that were met so far, by any worker."""
-        return [self.image_path(i) for i in self._bad.nonzero().flatten().tolist()]
+        return [self.image_path(i) for i in self.bad_indices()]
+
+    def bad_indices(self) -> list[int]:
+        """Their indices, ascending."""
+        return self._bad.nonzero().flatten().tolist()
+
+    def mark_bad(self, indices: Sequence[int]) -> None:
+        """Images that others found unreadable will not be tried here."""
+        self._bad[torch.tensor(indices, dtype=torch.long)] = True
+
+    def can_be_read(self, index: int) -> bool:
+        """Whether an image can be decoded, whatever is known of it."""
+        path = self.image_path(index)
+        try:
+            EncodedImage(path, self.storage.content(index, self.paths[index])).decode()
+        except BrokenImageError:
+            return False
+        return True
+
+    def too_many_bad(self) -> TooManyBadImagesError | None:
+        """The error to raise, if there are more unreadable images than allowed."""
+        bad = self.bad_indices()
+        if len(bad) <= self.max_bad_images:
+            return None
+        return TooManyBadImagesError(
+            f'{len(bad):,} of {len(self):,} images in {self.root} cannot be read, among them '
+            f'{", ".join(self.image_path(i) for i in bad[:5])}: repair or remove them, or raise '
+            f'max_bad_images ({self.max_bad_images:,})'
+        )
 
     def image_path(self, index: int) -> str:
         """The file or URL of an image, or its shard and member."""
@@ -111,7 +145,8 @@ class ImageFiles(Dataset):
             key: A plain index stands for seed 0, epoch 0.
 
         Raises:
-            RuntimeError: Too many images could not be read.
+            TooManyBadImagesError: More images than allowed could not be read. Where
+                ``limit_is_watched``, this is left to others unless a thousand follow one another.
         """
         if not isinstance(key, SampleKey):
             key = SampleKey(0, 0, int(key))
@@ -125,7 +160,13 @@ class ImageFiles(Dataset):
                 return self._logged_sample(index, key)
             except BrokenImageError as error:
                 self._note_bad(index, error)
-        raise RuntimeError(f'none of the {len(self)} images in {self.root} can be read')
+            too_many = self.too_many_bad()
+            if too_many and (step >= LONGEST_SEARCH or not self.limit_is_watched):
+                raise too_many
+        raise TooManyBadImagesError(
+            f'none of the {len(self):,} images in {self.root} can be read, the first of them is '
+            f'{self.image_path(0)}'
+        )
 
     def _logged_sample(self, index: int, key: SampleKey) -> Any:
         if self.worker_log is None:
@@ -151,13 +192,6 @@ class ImageFiles(Dataset):
         print_log(
             f'{error}; the next image takes its place', logger='current', level=logging.WARNING
         )
-        bad = self.bad_images
-        if len(bad) > self.max_bad_images:
-            raise RuntimeError(
-                f'{len(bad)} of {len(self)} images in {self.root} cannot be read, among them '
-                f'{", ".join(bad[:5])}: repair or remove them, or raise max_bad_images '
-                f'({self.max_bad_images})'
-            ) from error
 
 
 def choose_part(

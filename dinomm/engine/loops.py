@@ -1,8 +1,12 @@
 """The training loop: epochs that can be entered anywhere, and left."""
 
+from collections.abc import Iterator
+
+from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 
+from dinomm.datasets.bad_images import TooManyBadImagesError
 from dinomm.datasets.samplers import start_at_batch
 from dinomm.datasets.workers import guard_workers, worker_failures_named
 from dinomm.preemption import PreemptedError, StopRequest
@@ -69,13 +73,25 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         done = self._iter - self._epoch * len(self.dataloader)
         if done:
             self._skip(done)
-        for idx, data_batch in enumerate(self.dataloader, done):
+        for idx, data_batch in enumerate(self._batches(), done):
             self.run_iter(idx, data_batch)
             window_ended = self.runner.optim_wrapper.should_update()
             if window_ended and self.stop.agreed(wait=False):
                 raise PreemptedError
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+
+    def _batches(self) -> Iterator:
+        """The loader's; if it gives up, a checkpoint before the error.
+
+        Not with several processes: the others are in the next step already, and wait.
+        """
+        try:
+            yield from self.dataloader
+        except TooManyBadImagesError as error:
+            if not self._iter or get_world_size() > 1:
+                raise
+            raise error.stopped(self._iter, save_now(self.runner, self._iter)) from None
 
     def _validate_if_due(self) -> None:
         loop = self.runner.val_loop

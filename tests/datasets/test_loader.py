@@ -96,7 +96,8 @@ def test_base_configs_load(class_folders, name, sizes, evaluated):
         (config.val_cfg.support_dataloader, [evaluated]),
         (config.val_dataloader, [evaluated]),
     ):
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False, pin_memory=False)
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False, timeout=0)
+        loader.pin_memory = False
         loader.dataset.update(root=str(class_folders), type='dinomm.ImageFiles')
         if loader is config.train_dataloader:
             loader.sampler.type = 'dinomm.EpochSampler'

@@ -56,5 +56,5 @@ def test_other_errors_of_workers_stay_as_they_are(data, tmp_path):
         'train_dataloader.dataset.max_bad_images=3',
     )
     end = run_tool('train.py', config, '--cfg-options', *options, cwd=tmp_path)
-    assert end.status == 1
-    assert '4 of 16 images' in end.err and 'does not get on' not in end.err
+    assert end.status == 5 and 'Traceback' not in end.err
+    assert 'none of the 16 images' in end.err and 'does not get on' not in end.err

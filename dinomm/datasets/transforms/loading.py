@@ -1,7 +1,9 @@
 """Decodes image files."""
 
 import io
-from pathlib import Path
+import os
+import stat
+import warnings
 from typing import Any
 
 import cv2
@@ -16,6 +18,19 @@ _TRANSPOSED = (5, 6, 7, 8)
 _MIRRORED = (2, 3, 6, 7)
 _UPSIDE_DOWN = (3, 4, 7, 8)
 
+FORMATS = ('BMP', 'GIF', 'JPEG', 'PNG', 'PPM', 'TIFF', 'WEBP')
+"""What is decoded, whatever the suffix. Pillow knows more, some of which start other programs."""
+MAX_FILE_BYTES = 2**31
+"""Larger files are refused unread."""
+NO_FILE = 'it is no regular file'
+TOO_MANY_BYTES = 'too many bytes for an image'
+EMPTY = 'it is empty'
+UNKNOWN = 'no image, or of an unknown format'
+BAD_HEADER = 'its header is damaged or cut'
+UNKNOWN_RANGE = 'values of unknown range'
+
+_STRIP = 2**24  # pixels converted at once, so that a conversion's copies of an image stay small
+_BEGINNINGS = (b'\xff\xd8', b'\x89PNG', b'GIF8', b'RIFF', b'II*\0', b'MM\0*', b'BM')
 _JPEG = ('JPEG', 'MPO')
 _JPEG_END = b'\xff\xd9'
 _OPENCV_FLAGS = {
@@ -28,6 +43,9 @@ REDUCTIONS = tuple(_OPENCV_FLAGS)
 """Factors by which a JPEG can be made smaller while it is decoded."""
 
 
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # large, but read
+
+
 class BrokenImageError(ValueError):
     """A file that cannot be decoded."""
 
@@ -38,15 +56,17 @@ class LoadImage(BaseTransform):
 
     Where the data set gives the file's content as ``img_bytes`` (shards, remote files), that is
     decoded and the path only named. Transparent pixels are laid on white; 16-bit gray is scaled to
-    8 bits; of an animation the first picture is taken.
+    8 bits; of an animation the first picture is taken. The content decides the format, not the
+    suffix.
 
     Args:
         deferred: ``img`` is an :class:`EncodedImage`. Only :class:`.MultiCrop` takes one: it
             decodes after it has drawn its boxes, a large JPEG at a fraction of its size.
 
     Raises:
-        BrokenImageError: The file is missing or cannot be decoded, or its values have no known
-            range (floats, integers of more than 16 bits).
+        BrokenImageError: The file is missing or cannot be decoded, has more than 178,956,970 pixels
+            (Pillow's limit against decompression bombs) or :data:`MAX_FILE_BYTES`, or its values
+            have no known range (floats, integers of more than 16 bits).
     """
 
     def __init__(self, deferred: bool = False) -> None:
@@ -70,6 +90,9 @@ class EncodedImage:
         height: In pixels, after EXIF's orientation.
         width: Likewise.
         reductions: Factors that :meth:`decode` can be asked for.
+        content: The file's bytes.
+        header: Pillow's image, whose pixels are loaded when they are decoded.
+        orientation: EXIF's, 1 for an upright picture.
 
     Raises:
         BrokenImageError: See :class:`LoadImage`.
@@ -78,15 +101,15 @@ class EncodedImage:
     def __init__(self, path: str, content: bytes | None = None) -> None:
         self.path = path
         try:
-            self._content = Path(path).read_bytes() if content is None else content
-            self._image = _open(self._content)
-            self._orientation = _orientation(self._image)
+            self.content = _content(path) if content is None else content
+            self.header = _open(self.content)
+            self.orientation = _orientation(self.header)
         except Exception as error:  # decoders raise nearly everything on a damaged file
             raise BrokenImageError(f'cannot read {path}: {error}') from error
-        self._sides = self._image.size
-        transposed = self._orientation in _TRANSPOSED
+        self._sides = self.header.size
+        transposed = self.orientation in _TRANSPOSED
         self.width, self.height = self._sides[::-1] if transposed else self._sides
-        self.reductions = REDUCTIONS if self._image.format in _JPEG else (1,)
+        self.reductions = REDUCTIONS if self.header.format in _JPEG else (1,)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -106,16 +129,16 @@ class EncodedImage:
                 picture = self._decode_by_pillow(reduction)
         except Exception as error:
             raise BrokenImageError(f'cannot read {self.path}: {error}') from error
-        return _upright(picture, self._orientation)
+        return _upright(picture, self.orientation)
 
     def _decode_by_opencv(self, reduction: int) -> np.ndarray | None:
         """Faster, for JPEGs alone; of a truncated one it would make up the rest."""
-        usual = self._image.format in _JPEG and self._image.mode in ('RGB', 'L')
-        if not usual or not self._content.endswith(_JPEG_END):
+        usual = self.header.format in _JPEG and self.header.mode in ('RGB', 'L')
+        if not usual or not self.content.endswith(_JPEG_END):
             return None
         flags = _OPENCV_FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
         try:
-            picture = cv2.imdecode(np.frombuffer(self._content, np.uint8), flags)
+            picture = cv2.imdecode(np.frombuffer(self.content, np.uint8), flags)
         except cv2.error:
             return None
         return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
@@ -123,18 +146,32 @@ class EncodedImage:
     def _decode_by_pillow(self, reduction: int) -> np.ndarray:
         if reduction > 1:
             width, height = self._sides
-            self._image.draft(None, (width // reduction, height // reduction))
-        self._image.load()
-        return np.array(_rgb(self._image))
+            self.header.draft(None, (width // reduction, height // reduction))
+        self.header.load()
+        return _pixels(self.header)
+
+
+def _content(path: str) -> bytes:
+    with open(path, 'rb', buffering=0, opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(NO_FILE)
+        if status.st_size > MAX_FILE_BYTES:
+            raise ValueError(f'{TOO_MANY_BYTES} ({status.st_size:,})')
+        return file.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting for another process to write, where the path is a pipe."""
+    return os.open(path, flags | getattr(os, 'O_NONBLOCK', 0))
 
 
 def _open(content: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(content))
+        return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:  # its message names the buffer
-        raise ValueError(
-            'no image, or of an unknown format' if content else 'it is empty'
-        ) from None
+        fault = BAD_HEADER if content.startswith(_BEGINNINGS) else UNKNOWN
+        raise ValueError(fault if content else EMPTY) from None
 
 
 def _orientation(image: Image.Image) -> int:
@@ -154,6 +191,18 @@ def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(picture)
 
 
+def _pixels(image: Image.Image) -> np.ndarray:
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    if rows >= height:
+        return np.array(_rgb(image))
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = np.asarray(_rgb(image.crop((0, top, width, bottom))))
+    return pixels
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == 'RGB' and 'transparency' not in image.info:
         return image
@@ -168,5 +217,5 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _eight_bits(gray: np.ndarray) -> np.ndarray:
     if gray.dtype.kind == 'f' or gray.min() < 0 or gray.max() > 65535:
-        raise ValueError(f'values of unknown range ({gray.dtype}): convert it to 8 or 16 bits')
+        raise ValueError(f'{UNKNOWN_RANGE} ({gray.dtype}): convert it to 8 or 16 bits')
     return (gray / 257 + 0.5).astype(np.uint8)

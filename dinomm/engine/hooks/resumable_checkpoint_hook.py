@@ -9,8 +9,6 @@ from dinomm.checkpoints.files import AtomicLocalBackend, remove_partial_files
 from dinomm.checkpoints.newest import newest_whole
 from dinomm.registry import HOOKS
 
-from .interval_runtime_info_hook import IntervalRuntimeInfoHook
-
 KEPT = 'kept_checkpoints'
 VALIDATED = 'last_validated_epoch'
 """Of the message hub, which the checkpoints hold."""
@@ -87,7 +85,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def _write(self, runner, name: str, meta: dict) -> None:
         for hook in runner.hooks:
-            if isinstance(hook, IntervalRuntimeInfoHook):
+            if hasattr(hook, 'flush'):  # what is not in the checkpoint's reach yet
                 hook.flush(runner)
         self._written_at = meta['iter']
         self._kept = [kept for kept in self._kept if kept != name] + [name]
