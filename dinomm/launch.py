@@ -16,7 +16,7 @@ from mmengine.config import Config, DictAction
 
 from dinomm.classifier_config import is_classifier, set_classifier_data
 from dinomm.config_check import check_config, nearest
-from dinomm.config_values import check_values
+from dinomm.config_values import check_sections, check_values
 from dinomm.data_paths import find_labels, is_url, require_root, train_folder
 from dinomm.detector_config import (
     is_detector,
@@ -65,11 +65,16 @@ def run_tool(main: Callable[[], Any]) -> int:
             leave_processes()
         return status
     except USER_ERRORS as error:
-        raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-        if PACKAGE not in raised_in.parents:
+        if not is_sentence(error):
             raise
         print(f'error: {error}', file=sys.stderr)
         return getattr(error, 'exit_status', 1)
+
+
+def is_sentence(error: BaseException) -> bool:
+    """Whether an error is told a person by its message alone: dinomm raised it itself."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return isinstance(error, USER_ERRORS) and PACKAGE in raised_in.parents
 
 
 def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -104,8 +109,8 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies ``--cfg-options``.
 
     Raises:
-        ValueError: There is no such file (the nearest one is named), it cannot be read, or an
-            option does not fit it.
+        ValueError: There is no such file (the nearest one is named), it cannot be read, an option
+            does not fit it, or a section is no dict.
     """
     file = Path(path)
     if not file.is_file():
@@ -123,6 +128,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
             raise ValueError(
                 f'--cfg-options {key}={value} does not fit the config: {str(error)[:100]}'
             ) from None
+    check_sections(config)
     return config
 
 

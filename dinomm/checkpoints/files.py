@@ -30,6 +30,7 @@ def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -
 
     Raises:
         FileNotFoundError: There is no such file.
+        OSError: The disk does not give it.
         ValueError: The file is no checkpoint, is cut short, or would run code when unpickled.
     """
     path = Path(path).expanduser()
@@ -43,8 +44,9 @@ def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -
 
             return load_safetensors(path, device=str(map_location or 'cpu'))
         content = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
-    except OSError:
-        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f'checkpoint {path} cannot be read: {reason}') from None
     except Exception as error:  # torch reports damage by many types
         raise ValueError(f'checkpoint {path} {_fault(error)}') from None
     if not isinstance(content, dict):

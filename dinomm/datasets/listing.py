@@ -29,6 +29,9 @@ from .index_files import read_indexes
 from .shard_index import plain_name
 from .storage import LocalFiles, RemoteFiles, Shards, Storage
 
+MAX_DIGITS = 9
+"""Of the number of a class."""
+
 
 class Listing(NamedTuple):
     """Images by relative path with forward slashes; ``labels`` as written."""
@@ -178,6 +181,11 @@ def read_list(file: str | Path, data_root: str | Path | None = None) -> Listing:
         path = path.lstrip('/') if str(folder) == '/' else path
         if leaves := _leaves(path, folder, links):
             raise ValueError(f'{file}, line {number}: {path!r:.200} {leaves}')
+        if label is not None and label.isdecimal() and len(label) > MAX_DIGITS:
+            raise ValueError(
+                f'{file}, line {number}: {label:.40} is no class: expected a number of at most '
+                f'{MAX_DIGITS} digits, or a name'
+            )
         if paths and (label is not None) != bool(labels):
             raise ValueError(
                 f'{file}, line {number}: {"has" if label else "lacks"} a label, unlike the lines '

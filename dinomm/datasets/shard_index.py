@@ -136,8 +136,8 @@ def from_bytes(content: bytes) -> tuple[ShardIndex, dict]:
         if images and NOT_PLAIN.search('\0'.join(names)):
             raise ValueError('its names are not those of members')
         return ShardIndex(names, labels, offsets, sizes, str(header['fault'])), dict(stamp)
-    except (KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
-        raise ValueError(f'no shard index: {type(error).__name__}: {error}') from None
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f'no shard index: {error}') from None
 
 
 def _fits(offsets: np.ndarray, sizes: np.ndarray, shard_size: int) -> bool:

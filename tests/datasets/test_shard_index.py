@@ -192,7 +192,7 @@ def index_with(parts):
 
 
 def test_a_nested_index_is_refused():
-    with pytest.raises(ValueError, match='RecursionError'):
+    with pytest.raises(ValueError, match='recursion'):
         from_bytes(b'[' * 100_000 + b'\n')
 
 
