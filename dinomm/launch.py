@@ -235,7 +235,7 @@ def require_data(config: Config, testing: bool = False) -> None:
     if not testing and not config.get('resume'):
         require_weights(config)
     for loader in ('train_dataloader', 'val_dataloader'):
-        root = (config.get(loader) or {}).get('dataset', {}).get('root')
+        root = ((config.get(loader) or {}).get('dataset') or {}).get('root')
         if root is not None:
             require_root(root, f'{loader}.dataset.root', 'give by --data')
 
@@ -282,7 +282,7 @@ def build_runner(config: Config, launcher: str = 'none'):
 
     Raises:
         ValueError: Keys or types that do not exist, with the nearest that do; numbers that make
-            no sense.
+            no sense; values that a class of the config cannot be built with.
     """
     check_values(config)
     drop_absent_hooks(config)
@@ -295,4 +295,13 @@ def build_runner(config: Config, launcher: str = 'none'):
     keep_freed_memory()
     from mmengine.runner import Runner
 
-    return Runner.from_cfg(config)
+    try:
+        return Runner.from_cfg(config)
+    except Exception as error:  # of any of the classes that the config names
+        if is_sentence(error):
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise ValueError(
+            f'the config {config.filename or ""} cannot be built: {type(error).__name__}: {error} '
+            f'(raised in {frame.filename}, line {frame.lineno})'
+        ) from error

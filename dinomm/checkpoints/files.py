@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -31,11 +32,13 @@ def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -
     Raises:
         FileNotFoundError: There is no such file.
         OSError: The disk does not give it.
-        ValueError: The file is no checkpoint, is cut short, or would run code when unpickled.
+        ValueError: The file is no checkpoint, is cut short, is compressed, or would run code when
+            unpickled.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
+    _require_unpacked(path)
     # plain data, of published checkpoints; here, since others clear the list of the process
     torch.serialization.add_safe_globals([argparse.Namespace])
     try:
@@ -54,6 +57,20 @@ def load_file(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -
             f'checkpoint {path} holds a {type(content).__name__}: expected a dict of weights'
         )
     return content
+
+
+def _require_unpacked(path: Path) -> None:
+    """torch writes its zip files uncompressed; a compressed one can unpack to anything."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except Exception:  # no zip file, or one that torch will complain of
+        return
+    if size > path.stat().st_size:
+        raise ValueError(
+            f'checkpoint {path} would unpack to {size / 2**20:,.0f} MiB: refused, torch.save '
+            'compresses nothing. Unpack it where you trust it'
+        )
 
 
 def save_file(path: str | Path, content: dict) -> None:

@@ -1,9 +1,14 @@
+import contextlib
 import os
+import pickle
 import random
+import re
+import resource
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 import torch
 from mmengine.fileio import get_file_backend
@@ -13,6 +18,7 @@ from torch import nn
 import dinomm.registry  # noqa: F401  (registers the loader)
 from dinomm.checkpoints import load_file
 from dinomm.checkpoints.files import AtomicLocalBackend, load_from_http
+from tests import hostile
 
 
 class Hostile:
@@ -214,3 +220,34 @@ def test_no_loader_of_mmengine_reads_files_itself():
     for prefix in ('s3://b/x.pth', 'cluster:s3://b/x.pth', 'petrel://b/x.pth', 'pavi://x'):
         with pytest.raises(ValueError, match='download it and name the file'):
             CheckpointLoader.load_checkpoint(prefix)
+
+
+@pytest.mark.parametrize('name', hostile.CHECKPOINTS)
+@pytest.mark.parametrize('read', [load_file, CheckpointLoader.load_checkpoint])
+def test_hostile_files_of_every_form_are_refused(tmp_path, name, read):
+    marker = tmp_path / 'executed'
+    (tmp_path / name).write_bytes(hostile.CHECKPOINTS[name](marker))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))) as error:
+        read(str(tmp_path / name))
+    assert len(str(error.value).splitlines()) == 1
+    assert not marker.exists()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 300 * 2**10  # KiB
+
+
+@pytest.mark.parametrize(
+    'name', ['zipped.pth', 'legacy.pth', 'bare.pth', 'tarred.pth', 'objects.pth']
+)
+def test_hostile_files_run_code_in_readers_that_trust_them(tmp_path, name):
+    marker = tmp_path / 'executed'
+    file = tmp_path / name
+    file.write_bytes(hostile.CHECKPOINTS[name](marker))
+    with contextlib.suppress(Exception):  # later, when it has happened
+        if name == 'bare.pth':
+            pickle.loads(file.read_bytes())
+        elif name == 'objects.pth':
+            np.load(file, allow_pickle=True)['state_dict']
+        else:
+            torch.load(file, weights_only=False)
+    assert marker.exists()

@@ -107,7 +107,7 @@ def test_a_list_names_images_below_its_folder(tmp_path, line, fault):
 def test_absolute_paths_need_the_root_of_all(tmp_path):
     touch(tmp_path, 'images/a.jpg')
     file = write_list(tmp_path, f'{tmp_path}/images/a.jpg 3\n')
-    with pytest.raises(ValueError, match="is absolute.*'/' for absolute paths"):
+    with pytest.raises(ValueError, match=r"is absolute.*'/' for absolute paths"):
         find_images(file, data_root=tmp_path)
     listing = find_images(file, data_root='/')
     assert listing.storage.name(0, listing.paths[0]) == f'{tmp_path}/images/a.jpg'
@@ -121,7 +121,7 @@ def test_links_out_of_a_lists_folder_need_the_owners_word(tmp_path, link):
     is_file = link.endswith('.jpg')
     (tmp_path / link).symlink_to(tmp_path / ('elsewhere/a.jpg' if is_file else 'elsewhere'))
     file = write_list(tmp_path / 'list', 'a.jpg\n' if is_file else 'sub/a.jpg\n')
-    with pytest.raises(ValueError, match='line 1: .* leads by a link to .*elsewhere'):
+    with pytest.raises(ValueError, match=r'line 1: .* leads by a link to .*elsewhere'):
         find_images(file)
     assert len(find_images(file, data_root=tmp_path / 'list').paths) == 1
     assert len(find_images(tmp_path / 'list').paths) == 1  # a folder's links are its owner's
@@ -136,7 +136,7 @@ def test_links_that_stay_below_a_lists_folder_are_followed(tmp_path):
 
 @pytest.mark.parametrize('line', ['%2e%2e/a.jpg', 'x::file:///a.jpg', '/a.jpg'])
 def test_a_list_at_a_url_stays_below_it(tmp_path, line):
-    with pytest.raises(ValueError, match='line 1: .* below memory://place'):
+    with pytest.raises(ValueError, match=r'line 1: .* below memory://place'):
         find_images(write_list(tmp_path, line), data_root='memory://place')
 
 

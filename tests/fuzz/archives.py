@@ -14,13 +14,29 @@ from dinomm.datasets.storage import Shards
 from .kinds import Kind
 from .mutations import mutated
 
-NAMES = ('a.jpg', 'b/c.png', '../up.jpg', '/root.jpg', 'x' * 150 + '.jpg', 'd.cls', '.h/e.jpg', '\u65e5.gif')
+NAMES = (
+    'a.jpg',
+    'b/c.png',
+    '../up.jpg',
+    '/root.jpg',
+    'x' * 150 + '.jpg',
+    'd.cls',
+    '.h/e.jpg',
+    '\u65e5.gif',
+)
 TYPES = (
     tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE,
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE,
     tarfile.XGLTYPE, b'Z',
 )  # fmt: skip
-NUMBERS = (b'777777777777', b'\xff' * 12, b'\x80' + b'\xff' * 11, b'-1\0', b'99999999999\0', b'\0' * 12)
+NUMBERS = (
+    b'777777777777',
+    b'\xff' * 12,
+    b'\x80' + b'\xff' * 11,
+    b'-1\0',
+    b'99999999999\0',
+    b'\0' * 12,
+)
 SIZE_AT, CHECKSUM_AT, TYPE_AT = 124, 148, 156
 
 
@@ -118,9 +134,17 @@ def generate_index(rng: random.Random) -> bytes:
     kind = rng.random()
     if kind < 0.3 and len(body) >= 8:
         at = 8 * rng.randrange(len(body) // 8)
-        return line + b'\n' + body[:at] + rng.choice((b'\xff' * 8, b'\xff' * 7 + b'\x7f', bytes(8))) + body[at + 8 :]
+        return (
+            line
+            + b'\n'
+            + body[:at]
+            + rng.choice((b'\xff' * 8, b'\xff' * 7 + b'\x7f', bytes(8)))
+            + body[at + 8 :]
+        )
     if kind < 0.6:
-        value = rng.choice((b'[]', b'{}', b'null', b'-1', b'1e400', b'"x"', b'9' * 5000, b'[' * 50_000))
+        value = rng.choice(
+            (b'[]', b'{}', b'null', b'-1', b'1e400', b'"x"', b'9' * 5000, b'[' * 50_000)
+        )
         pieces = line.split(b': ')
         at = rng.randrange(1, len(pieces))
         pieces[at] = value + b',' + pieces[at].partition(b',')[2]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from PIL import Image
 
 from dinomm import launch
 from dinomm.config_check import check_config
@@ -53,17 +54,37 @@ def generate(rng: random.Random) -> bytes:
 
 def read(path: Path) -> None:
     """What the tools do before anything is built."""
-    read_checked(path)
+    check(with_options(path))
 
 
-def read_checked(path: Path) -> Config:
-    """The config with the options of a file."""
-    config = launch.read_config(str(QUICK), json.loads(path.read_bytes()))
+def with_options(path: Path) -> Config:
+    """The config with the options of a file, and the images that it names."""
+    for part in ('train', 'val'):
+        for digit in '01':
+            file = Path('data/digits', part, digit, '0.png')
+            if not file.exists():
+                file.parent.mkdir(parents=True)
+                Image.new('L', (28, 28)).save(file)
+    return launch.read_config(str(QUICK), json.loads(path.read_bytes()))
+
+
+def check(config: Config) -> None:
+    """The checks of ``tools/train.py``."""
+    launch.require_data(config)
     check_values(config)
     launch.drop_absent_hooks(config)
-    launch.require_data(config)
     check_config(config)
-    return config
 
 
-KINDS = (Kind('config', 0.04, '.json', generate, read, memory=512 * MIB),)
+def build(path: Path) -> None:
+    """The checks, then the Runner with its model, hooks and loops' settings."""
+    config = with_options(path)
+    launch.require_data(config)
+    config.work_dir = 'work'
+    launch.build_runner(config)
+
+
+KINDS = (
+    Kind('config', 0.07, '.json', generate, read, memory=512 * MIB),
+    Kind('build', 0.01, '.json', generate, build, memory=1024 * MIB),
+)

@@ -25,7 +25,7 @@ def seeds() -> list[bytes]:
     smooth = Image.fromarray(pixels).resize((66, 48), Image.Resampling.BICUBIC)
     exif = Image.Exif()
     exif[0x0112] = 6
-    gray16 = Image.fromarray((pixels[..., 0].astype(np.uint16) * 257))
+    gray16 = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
     rgb = smooth.convert('RGB')
     saved = [
         (rgb, 'JPEG', {'exif': exif}),
@@ -71,8 +71,9 @@ def absurd(rng: random.Random) -> bytes:
         sides = struct.pack('<ii', width % 2**31, -(height % 2**31))
         return b'BM' + struct.pack('<IHHII', 99, 0, 0, 54, 40) + sides + bytes(28) + body
     if form == 'ppm':
-        return f'P{rng.choice("123456")} {width} {height} {rng.choice((1, 255, 65535))}\n'.encode() + (
-            body
+        return (
+            f'P{rng.choice("123456")} {width} {height} {rng.choice((1, 255, 65535))}\n'.encode()
+            + (body)
         )
     if form == 'gif':
         return b'GIF89a' + struct.pack('<HH', width % 2**16, height % 2**16) + body

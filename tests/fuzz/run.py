@@ -129,7 +129,8 @@ def _child(name: str, seed: int, numbers: list[int], results: Connection) -> Non
     kind = KINDS[name]
     warnings.simplefilter('ignore')
     kind.generate(random.Random(0))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders in C talk there
+    for stream in (1, 2):  # decoders in C talk there, and Runners
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     signal.signal(signal.SIGPROF, _too_slow)
     resource.setrlimit(resource.RLIMIT_AS, (_now('VmSize') + ADDRESS_SPACE,) * 2)
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from dinomm.evaluation.plain_pickle import load_plain_pickle
 from .kinds import Kind
 from .mutations import mutated
 
-HOSTILE = b"cos\nmkdir\n(X\x08\x00\x00\x00executedtR."
+HOSTILE = b'cos\nmkdir\n(X\x08\x00\x00\x00executedtR.'
 OPCODES = bytes(ord(opcode.code) for opcode in __import__('pickletools').opcodes)
 EXECUTED = Path('executed')
 
@@ -51,7 +51,11 @@ def spoilt_pickle(rng: random.Random, content: bytes) -> bytes:
         piece = bytes(rng.choice(OPCODES) for _ in range(rng.randint(1, 5)))
         return content[:at] + piece + content[at + rng.randint(0, 4) :]
     if kind < 0.6:
-        return b'\x80\x02' + rng.choice((b'(', b'}', b']', b'\x88\x85')) * rng.randint(1, 50_000) + b'.'
+        return (
+            b'\x80\x02'
+            + rng.choice((b'(', b'}', b']', b'\x88\x85')) * rng.randint(1, 50_000)
+            + b'.'
+        )
     if kind < 0.7:
         return b'\x80\x02' + rng.choice((b'\x8b', b'B', b'T', b'\x8d')) + rng.randbytes(8) + b'.'
     return mutated(rng, content, [HOSTILE, content])
@@ -116,7 +120,19 @@ def generate_tensors(rng: random.Random) -> bytes:
     if kind < 0.7:
         entry = header['a']
         entry[rng.choice(tuple(entry))] = rng.choice(
-            ([0, 2**63], [-1, 24], [24, 0], [0, 8], [2**32, 2**32], 'F64', 'F4', 'x', None, {}, [[1]])
+            (
+                [0, 2**63],
+                [-1, 24],
+                [24, 0],
+                [0, 8],
+                [2**32, 2**32],
+                'F64',
+                'F4',
+                'x',
+                None,
+                {},
+                [[1]],
+            )
         )
         text = json.dumps(header).encode()
         return struct.pack('<Q', len(text)) + text + seed[8 + length :]
