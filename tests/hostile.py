@@ -7,6 +7,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -62,15 +63,20 @@ def objects(marker: Path) -> bytes:
     return file.getvalue()
 
 
-def bomb(marker: Path) -> bytes:
-    """A zip file of 1 MB that unpacks to 1 GB."""
+@cache
+def _zeros_in_little() -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open('archive/data.pkl', 'w') as member:
-            for _ in range(1024):
+            for _ in range(512):
                 member.write(bytes(2**20))
         archive.writestr('archive/version', '3\n')
     return file.getvalue()
+
+
+def bomb(marker: Path) -> bytes:
+    """A zip file of 2 MiB that unpacks to 512."""
+    return _zeros_in_little()
 
 
 def absurd_header(marker: Path) -> bytes:

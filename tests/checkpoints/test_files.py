@@ -251,3 +251,14 @@ def test_hostile_files_run_code_in_readers_that_trust_them(tmp_path, name):
         else:
             torch.load(file, weights_only=False)
     assert marker.exists()
+
+
+def test_a_file_that_the_disk_does_not_give_is_named(tmp_path, monkeypatch):
+    (tmp_path / 'a.pth').touch()
+
+    def denied(*_, **__):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(torch, 'load', denied)
+    with pytest.raises(PermissionError, match=r'checkpoint .*a\.pth cannot be read: Permission'):
+        load_file(tmp_path / 'a.pth')

@@ -80,6 +80,7 @@ def test_list_with_labels_and_data_root(tmp_path):
         ('a.jpg\nb.jpg cat\n', 'line 2: has a label'),
         ('a.jpg 0\nb.jpg\n', 'line 2: lacks a label'),
         ('# nothing\n', 'lists no images'),
+        ('a.jpg 12345678901234567890\n', 'line 1: .* is no class: expected a number of at most'),
         ('gone.jpg\n', 'gone.jpg does not exist.*set data_root'),
     ],
 )

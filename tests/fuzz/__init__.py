@@ -1,1 +1,1 @@
-"""Malformed inputs for everything that reads a foreign file; see ``python -m tests.fuzz --help``."""
+"""Malformed inputs for what reads foreign files; see ``python -m tests.fuzz --help``."""

@@ -18,8 +18,8 @@ from .kinds import MIB, Kind
 
 QUICK = Path(__file__).parents[2] / 'configs/dino/quickstart_digits.py'
 VALUES = (
-    None, True, False, 0, -1, 1, 10**30, 0.5, -1.5, 1e400, float('nan'), '', 'x', 'Adam', '0', '1e-3',
-    [], [0], [None], ['x', 'y'], {}, {'type': 'x'}, {'type': None}, {'type': 3}, {'x': 1},
+    None, True, False, 0, -1, 1, 10**30, 0.5, -1.5, 1e400, float('nan'), '', 'x', 'Adam', '0',
+    '1e-3', [], [0], [None], ['x', 'y'], {}, {'type': 'x'}, {'type': None}, {'type': 3}, {'x': 1},
     [{'type': 'LoadImage'}], {'type': 'LoadImage', 'deferred': 'x'}, {'type': 'os.system'},
 )  # fmt: skip
 

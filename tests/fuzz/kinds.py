@@ -26,6 +26,3 @@ class Kind(NamedTuple):
     generate: Callable[[random.Random], bytes]
     read: Callable[[Path], object]
     memory: int = 256 * MIB
-
-
-Seeds = Callable[[], list[bytes]]

@@ -14,8 +14,8 @@ from .mutations import mutated
 
 PARTS = (
     'a.jpg', 'sub/b.png', '../a.jpg', '/etc/x.jpg', '//a.jpg', 'a.jpg 1', 'a.jpg -1', 'a.jpg cat',
-    'a.jpg ' + '9' * 40, 'a.jpg \u0663', 'b.doc', '#', '', ' ', '\t', '\0', 'x' * 5000 + '.jpg', '\ufeff',
-    'a.jpg\r', 'my cat.jpg 3', './a.jpg', 'a.jpg 1.5', '~/a.jpg', 'C:\\a.jpg', 'file:///a.jpg',
+    'a.jpg ' + '9' * 40, 'a.jpg \u0663', 'b.doc', '#', '', ' ', '\t', '\0', 'x' * 5000 + '.jpg',
+    '\ufeff', 'a.jpg\r', 'my cat.jpg 3', './a.jpg', 'a.jpg 1.5', '~/a.jpg', 'C:\\a.jpg', 'file:///a.jpg',
 )  # fmt: skip
 WRONG = (
     None, True, -1, 0, 1.5, 10**30, 1e308, float('nan'), float('inf'), '', 'x', '\0', '../a.png',

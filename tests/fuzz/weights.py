@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import pickletools
 import random
 import struct
 import zipfile
@@ -21,7 +22,7 @@ from .kinds import Kind
 from .mutations import mutated
 
 HOSTILE = b'cos\nmkdir\n(X\x08\x00\x00\x00executedtR.'
-OPCODES = bytes(ord(opcode.code) for opcode in __import__('pickletools').opcodes)
+OPCODES = ''.join(opcode.code for opcode in pickletools.opcodes).encode('latin1')
 EXECUTED = Path('executed')
 
 
@@ -70,7 +71,7 @@ def generate(rng: random.Random) -> bytes:
 
 
 def rezipped(rng: random.Random, seed: bytes) -> bytes:
-    """A whole zip file around a spoilt pickle, with members too many, too few, packed or renamed."""
+    """A whole zip file around a spoilt pickle, its members missing, packed, renamed or spoilt."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(seed)) as archive, zipfile.ZipFile(file, 'w') as out:
         for name in archive.namelist():

@@ -1,4 +1,4 @@
-"""Every tool that reads a foreign file refuses a hostile one by a sentence, and runs nothing of it."""
+"""Every tool that reads a foreign file refuses a hostile one and runs nothing of it."""
 
 import itertools
 import json
@@ -39,8 +39,7 @@ TOOLS = {
     'train.py': 'train.py {tiny} --resume {file}',
     'train.py auto': 'train.py {tiny} --resume --work-dir {run}',
     'train.py load_from': 'train.py {tiny} --cfg-options load_from={file}',
-    'train.py detector': 'train.py {detector} --data {coco} --cfg-options '
-    'model.backbone.init_cfg.checkpoint={file}',
+    'train.py detector': 'train.py {detector} --data {coco} --cfg-options pretrained={file}',
     'test.py': 'test.py {tiny} {file}',
     'compare.py': 'compare.py --network {config} {file} --folders {classes} --no-untrained',
     'convert.py': 'convert.py auto timm {file} out.pth',
@@ -94,7 +93,12 @@ def places(tmp_path_factory, data):
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     mask = Image.fromarray(np.eye(64, dtype=np.uint8))
     mask.putpalette(list(range(256)) * 3)
-    for name in ('jpg/a.jpg', 'jpg/q.jpg', 'copies/original/200000.jpg', 'copies/strong/200000.jpg'):
+    for name in (
+        'jpg/a.jpg',
+        'jpg/q.jpg',
+        'copies/original/200000.jpg',
+        'copies/strong/200000.jpg',
+    ):
         write(picture, folder / name)
     for name in ('a', 'b'):
         write(picture, folder / f'videos/JPEGImages/480p/v/{name}.jpg')
