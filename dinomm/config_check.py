@@ -86,7 +86,7 @@ def _check(path: str, value: Any, scope: str) -> Iterator[str]:
         elif path == 'optim_wrapper' and 'constructor' not in value:
             paramwise = value.get('paramwise_cfg') or {}
             yield from _check_keys(f'{path}.paramwise_cfg', paramwise, PARAMWISE_KEYS, 'mmengine')
-        if value.get('type') not in FOREIGN_TYPES:
+        if str(value.get('type')) not in FOREIGN_TYPES:
             for key in value:
                 yield from _check(f'{path}.{key}', value[key], scope)
     elif isinstance(value, list | tuple):
@@ -103,6 +103,9 @@ def _check_hook_names(hooks: Mapping) -> Iterator[str]:
 
 def _check_typed(path: str, config: Mapping, scope: str) -> Iterator[str]:
     name = config['type']
+    if not (isinstance(name, str) or callable(name)):
+        yield f'{path}.type: {name!r:.100} is no name of a type'
+        return
     try:
         types = [name] if callable(name) else types_named(name, scope)
         if not types:

@@ -21,7 +21,50 @@ WHOLE_FROM = {
 }
 """Keys of whole numbers, and the least that makes sense."""
 
+SECTIONS = (
+    'model',
+    'model.backbone',
+    'model.heads',
+    *(
+        f'{part}_{suffix}'
+        for part in ('train', 'val', 'test')
+        for suffix in ('cfg', 'dataloader', 'dataloader.dataset')
+    ),
+    'val_cfg.support_dataloader',
+    'val_cfg.support_dataloader.dataset',
+    'test_cfg.support_dataloader',
+    'test_cfg.support_dataloader.dataset',
+    'optim_wrapper',
+    'optim_wrapper.optimizer',
+    'default_hooks',
+    'default_hooks.checkpoint',
+    'default_hooks.logger',
+    'env_cfg',
+    'randomness',
+    'auto_scale_lr',
+)
+"""Keys of dicts, if they are there."""
+
 NOT_NEGATIVE = ('optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay')
+
+
+def check_sections(config: Config) -> None:
+    """Checks that what is a dict or a list of dicts in every config is one in this.
+
+    Raises:
+        ValueError: The first key that is something else.
+    """
+    for path in SECTIONS:
+        value = _value(config, path)
+        if value is not None and not isinstance(value, Mapping):
+            raise ValueError(f'{path} is {value!r:.100}: expected a dict')
+    for path in ('custom_hooks', 'param_scheduler'):
+        value = _value(config, path)
+        entries = [value] if isinstance(value, Mapping) else value
+        if entries is not None and not (
+            isinstance(entries, list | tuple) and all(isinstance(one, Mapping) for one in entries)
+        ):
+            raise ValueError(f'{path} is {value!r:.100}: expected a list of dicts')
 
 
 def check_values(config: Config) -> None:
@@ -69,7 +112,9 @@ def _schedules_after_the_end(config: Config) -> Iterator[str]:
         return
     for i, scheduler in enumerate(schedulers):
         begin = scheduler.get('begin', 0) if isinstance(scheduler, Mapping) else 0
-        if begin and scheduler.get('by_epoch', True) and begin >= max_epochs:
+        if not _is_number(begin):
+            yield f'param_scheduler.{i}.begin is {begin!r}: expected a number'
+        elif begin and scheduler.get('by_epoch', True) and begin >= max_epochs:
             yield (
                 f'param_scheduler.{i} ({scheduler.get("type")}) begins at epoch {begin}, but '
                 f'train_cfg.max_epochs is {max_epochs}: shorten the schedules before it, e.g. '

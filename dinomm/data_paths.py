@@ -60,8 +60,10 @@ def require_root(root: str | Path, name: str, advice: str = 'give') -> None:
         advice: Stands before what a root may be.
 
     Raises:
-        ValueError: There is nothing.
+        ValueError: There is nothing, or it is no path.
     """
+    if not isinstance(root, str | Path):
+        raise ValueError(f'{name} is {root!r:.100}, which is no path: {advice} {ROOTS}')
     if is_url(root) or os.path.exists(os.path.expanduser(root)):
         return
     if not is_pattern(root):

@@ -17,7 +17,7 @@ from mmengine.config import Config, DictAction
 
 from dinomm.classifier_config import is_classifier, set_classifier_data
 from dinomm.config_check import check_config, nearest
-from dinomm.config_values import check_values
+from dinomm.config_values import check_sections, check_values
 from dinomm.data_paths import find_labels, is_url, require_root, train_folder
 from dinomm.detector_config import (
     is_detector,
@@ -69,11 +69,17 @@ def run_tool(main: Callable[[], Any]) -> int:
         print('interrupted', file=sys.stderr)
         return 128 + signal.SIGINT
     except USER_ERRORS as error:
-        raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-        if PACKAGE not in raised_in.parents and not hasattr(error, 'exit_status'):
+        if not is_sentence(error):
             raise
         print(f'error: {error}', file=sys.stderr)
         return getattr(error, 'exit_status', 1)
+
+
+def is_sentence(error: BaseException) -> bool:
+    """Whether an error is told a person by its message alone: dinomm raised it itself."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    ours = PACKAGE in raised_in.parents or hasattr(error, 'exit_status')
+    return isinstance(error, USER_ERRORS) and ours
 
 
 def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -108,8 +114,8 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
     """Reads a config file and applies ``--cfg-options``.
 
     Raises:
-        ValueError: There is no such file (the nearest one is named), it cannot be read, or an
-            option does not fit it.
+        ValueError: There is no such file (the nearest one is named), it cannot be read, an option
+            does not fit it, or a section is no dict.
     """
     file = Path(path)
     if not file.is_file():
@@ -127,6 +133,7 @@ def read_config(path: str, options: dict[str, Any] | None = None) -> Config:
             raise ValueError(
                 f'--cfg-options {key}={value} does not fit the config: {str(error)[:100]}'
             ) from None
+    check_sections(config)
     return config
 
 
@@ -233,7 +240,7 @@ def require_data(config: Config, testing: bool = False) -> None:
     if not testing and not config.get('resume'):
         require_weights(config)
     for loader in ('train_dataloader', 'val_dataloader'):
-        root = (config.get(loader) or {}).get('dataset', {}).get('root')
+        root = ((config.get(loader) or {}).get('dataset') or {}).get('root')
         if root is not None:
             require_root(root, f'{loader}.dataset.root', 'give by --data')
 
@@ -280,7 +287,7 @@ def build_runner(config: Config, launcher: str = 'none'):
 
     Raises:
         ValueError: Keys or types that do not exist, with the nearest that do; numbers that make
-            no sense.
+            no sense; values that a class of the config cannot be built with.
     """
     check_values(config)
     drop_absent_hooks(config)
@@ -293,4 +300,13 @@ def build_runner(config: Config, launcher: str = 'none'):
     keep_freed_memory()
     from mmengine.runner import Runner
 
-    return Runner.from_cfg(config)
+    try:
+        return Runner.from_cfg(config)
+    except Exception as error:  # of any of the classes that the config names
+        if is_sentence(error):
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise ValueError(
+            f'the config {config.filename or ""} cannot be built: {type(error).__name__}: {error} '
+            f'(raised in {frame.filename}, line {frame.lineno})'
+        ) from error

@@ -53,19 +53,28 @@ def _when_written(path: Path) -> Written:
     """Time and iteration, without reading the tensors."""
     if not path.stat().st_size:
         raise ValueError(f'checkpoint {path} is empty')
-    content = load_file(path, mmap=zipfile.is_zipfile(path))
+    content = load_file(path, mmap=_is_zip(path))
     meta = content.get('meta')
     if not isinstance(meta, dict) or 'iter' not in meta or 'optimizer' not in content:
         raise ValueError(f'checkpoint {path} holds no state of training')
-    return str(meta.get('time', '')), int(meta['iter'])
+    if not isinstance(meta['iter'], int):
+        raise ValueError(f'checkpoint {path} counts its iterations as {meta["iter"]!r:.40}')
+    return str(meta.get('time', '')), meta['iter']
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # of several disks, or so it says
+        return False
 
 
 def _damaged_part(path: Path) -> str | None:
     """The first part of the file whose checksum does not fit."""
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         return None
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        return str(error)
+    except Exception as error:  # zipfile and its decompressors raise nearly everything
+        return str(error) or type(error).__name__

@@ -21,12 +21,16 @@ from dinomm.data_paths import (
     repack_advice,
     require_root,
 )
+from dinomm.foreign_names import LinkedPlaces, fault_of_name
 
 from . import remote
 from .file_names import SUFFIXES, is_image
 from .index_files import read_indexes
 from .shard_index import plain_name
 from .storage import LocalFiles, RemoteFiles, Shards, Storage
+
+MAX_DIGITS = 9
+"""Of the number of a class."""
 
 
 class Listing(NamedTuple):
@@ -65,7 +69,8 @@ def find_images(root: str | Path, data_root: str | Path | None = None) -> Listin
         return read_list(root, data_root)
     if is_url(root):
         found = remote.find(str(root))
-        return choose_kind(root, sorted(path for path in found if plain_name(path) == path))
+        names = (name for name in found if not fault_of_name(name, in_url=True))
+        return choose_kind(root, sorted(name for name in names if plain_name(name) == name))
     if os.path.isdir(root):
         return choose_kind(root, scan_folder(Path(root)))
     raise ValueError(f'{root} is none of these: {ROOTS}')
@@ -148,15 +153,19 @@ def read_list(file: str | Path, data_root: str | Path | None = None) -> Listing:
     """Reads lines of ``path [label]``; empty lines and lines that start with # are left out.
 
     Args:
-        file: Text in UTF-8. A path may hold spaces, a label may not.
-        data_root: The folder that the paths are relative to; the list's own by default.
+        file: Text in UTF-8. A path may hold spaces, a label may not. No path leaves the folder
+            that it is relative to, unless by links in a ``data_root`` that was named.
+        data_root: The folder that the paths are relative to; the list's own by default. Absolute
+            paths need ``'/'``.
 
     Raises:
-        ValueError: A line has no image path, some lines have a label and others none, no line
-            is left, or none of the first ten files exists.
+        ValueError: A line has no image path or one that leaves its folder, some lines have a
+            label and others none, no line is left, or none of the first ten files exists.
     """
     paths: list[str] = []
     labels: list[str] = []
+    folder = _folder_of_paths(file, data_root)
+    links = None if data_root is not None or is_url(folder) else LinkedPlaces(folder)
     content = remote.read(str(file)) if is_url(file) else Path(file).read_bytes()
     text = content.decode('utf-8-sig', 'surrogateescape')
     for number, line in enumerate(text.split('\n'), 1):
@@ -167,7 +176,15 @@ def read_list(file: str | Path, data_root: str | Path | None = None) -> Listing:
         if not path:
             raise ValueError(
                 f'{file}, line {number}: expected "path" or "path label" with a path that ends in '
-                f'{", ".join(SUFFIXES)}, but found {line!r}'
+                f'{", ".join(SUFFIXES)}, but found {line!r:.200}'
+            )
+        path = path.lstrip('/') if str(folder) == '/' else path
+        if leaves := _leaves(path, folder, links):
+            raise ValueError(f'{file}, line {number}: {path!r:.200} {leaves}')
+        if label is not None and label.isdecimal() and len(label) > MAX_DIGITS:
+            raise ValueError(
+                f'{file}, line {number}: {label:.40} is no class: expected a number of at most '
+                f'{MAX_DIGITS} digits, or a name'
             )
         if paths and (label is not None) != bool(labels):
             raise ValueError(
@@ -178,8 +195,7 @@ def read_list(file: str | Path, data_root: str | Path | None = None) -> Listing:
         labels += [] if label is None else [label]
     if not paths:
         raise ValueError(f'{file} lists no images: write one "path" or "path label" a line')
-    folder = str(file).rpartition('/')[0] if is_url(file) else Path(file).parent
-    storage = _files_below(folder if data_root is None else data_root)
+    storage = _files_below(folder)
     first = [storage.name(row, path) for row, path in enumerate(paths[:10])]
     if not any(remote.exists(name) if is_url(name) else os.path.exists(name) for name in first):
         raise ValueError(
@@ -213,10 +229,30 @@ def _is_wanted(name: str) -> bool:
     return is_image(name) or is_shard(name) or is_compressed_shard(name)
 
 
+def _folder_of_paths(file: str | Path, data_root: str | Path | None) -> str | Path:
+    """The folder or URL that a list's paths are relative to."""
+    if data_root is not None:
+        return data_root if is_url(data_root) else Path(data_root).expanduser()
+    return str(file).rpartition('/')[0] if is_url(file) else Path(file).parent
+
+
+def _leaves(path: str, folder: str | Path, links: LinkedPlaces | None) -> str | None:
+    """How a listed path leaves its folder and what to do; None if it stays there."""
+    if fault := fault_of_name(path, in_url=is_url(folder)):
+        return (
+            f'{fault}, and a list names images below {folder}: write the path relative to that, or '
+            "set data_root, to '/' for absolute paths"
+        )
+    if links and (place := links.outside(path)):
+        return (
+            f'leads by a link to {place}, and a list names images below {folder}: if its links are '
+            f'your own, say so by data_root={folder}'
+        )
+    return None
+
+
 def _files_below(folder: str | Path) -> Storage:
-    if is_url(folder):
-        return RemoteFiles(str(folder))
-    return LocalFiles(Path(folder).expanduser())
+    return RemoteFiles(str(folder)) if is_url(folder) else LocalFiles(Path(folder))
 
 
 def _split_label(line: str) -> tuple[str | None, str]:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import posixpath
+import re
 import tarfile
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
@@ -14,6 +15,8 @@ from .file_names import is_image
 FORMAT = 'dinomm shard index 1'
 MAX_LABEL_BYTES = 4096
 BLOCK = tarfile.BLOCKSIZE
+NOT_PLAIN = re.compile(r'(?:\A|[\0/])(?:[./\0]|\Z)')
+"""A hidden or empty part of a path, among names between NULs (see :func:`plain_name`)."""
 
 
 class ShardIndex(NamedTuple):
@@ -69,7 +72,9 @@ def index_tar(
                     places[name] = place
                     each(len(places))
             end = tar.offset
-    except (tarfile.ReadError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header makes tarfile raise nearly everything
         raise ValueError(_no_tar(file, size, error)) from None
     if not faults:
         faults += _fault_at_the_end(file, end)
@@ -114,8 +119,8 @@ def from_bytes(content: bytes) -> tuple[ShardIndex, dict]:
     try:
         line, _, body = content.partition(b'\n')
         header = json.loads(line)
-        images, lengths = header['images'], header['lengths']
-        if header['format'] != FORMAT or sum(lengths) != len(body):
+        images, lengths, stamp = header['images'], header['lengths'], header['stamp']
+        if header['format'] != FORMAT or sum(lengths) != len(body) or min(lengths) < 0:
             raise ValueError('another format, or cut short')
         ends = np.cumsum([0, *lengths])
         blobs = [body[start:end] for start, end in itertools.pairwise(ends)]
@@ -126,21 +131,35 @@ def from_bytes(content: bytes) -> tuple[ShardIndex, dict]:
         )
         if not len(offsets) == len(sizes) == len(names) == len(labels) == images:
             raise ValueError('its parts differ in length')
-        return ShardIndex(names, labels, offsets, sizes, header['fault']), header['stamp']
-    except (KeyError, TypeError, UnicodeDecodeError) as error:
+        if images and not _fits(offsets, sizes, stamp['size']):
+            raise ValueError('it names places outside the shard')
+        if images and NOT_PLAIN.search('\0'.join(names)):
+            raise ValueError('its names are not those of members')
+        return ShardIndex(names, labels, offsets, sizes, str(header['fault'])), dict(stamp)
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f'no shard index: {error}') from None
+
+
+def _fits(offsets: np.ndarray, sizes: np.ndarray, shard_size: int) -> bool:
+    """Whether all places lie inside the shard; no sum, which could overflow."""
+    least = min(offsets.min(), sizes.min())
+    return least >= 0 and sizes.max() <= shard_size and bool((offsets <= shard_size - sizes).all())
 
 
 def _next(tar: tarfile.TarFile, faults: list[str]) -> tarfile.TarInfo | None:
     """The next header, or None at the end; damage after the first header is a fault."""
     start = tar.offset
     try:
-        return tar.next()
-    except tarfile.ReadError as error:
-        if start == 0:
-            raise
-        faults.append(f'it is cut short or damaged from byte {start} on ({error})')
-        return None
+        member = tar.next()
+        if member is None or (member.size >= 0 and tar.offset > member.offset):
+            return member
+        reason = 'a member of negative length'
+    except OSError:
+        raise
+    except Exception as error:  # see index_tar
+        reason = str(error) or type(error).__name__
+    faults.append(f'it is cut short or damaged from byte {start} on ({reason})')
+    return None
 
 
 def _fault_at_the_end(file: BinaryIO, end: int) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from dinomm.foreign_names import fault_of_name
 
 from .coco_file import CocoFile, find_image_folder, read_coco
 
@@ -63,6 +66,7 @@ MEANINGS = {
     'short polygon': 'a polygon has fewer than three points or an odd number of coordinates',
     'bad mask': 'a run-length mask is broken or of another size than its image',
     'no mask': 'an annotation has no segmentation, and the network learns masks',
+    'outside folder': 'an image is named outside the folder of the images',
     'missing file': 'an image file is missing',
     'unreadable file': 'an image file cannot be read',
     'other size': 'an image file has another size than is stated',
@@ -249,13 +253,15 @@ def _check_files(images: list[dict], folder: Path, open_files: bool, add: _Colle
 
     for image in images:
         path = folder / image['file_name']
-        if not path.is_file():
+        if fault := fault_of_name(image['file_name']):
+            add('outside folder', f'{image["file_name"]!r:.200} {fault}')
+        elif not os.path.isfile(path):
             add('missing file', str(path))
         elif open_files:
             try:
                 with Image.open(path) as picture:
                     width, height = picture.size
-            except (OSError, Image.DecompressionBombError):
+            except Exception:  # decoders raise nearly everything on a damaged file
                 add('unreadable file', str(path))
                 continue
             if (width, height) != (image['width'], image['height']):

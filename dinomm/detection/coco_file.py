@@ -4,8 +4,11 @@ Nothing here imports torch, so that mistakes show at once.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from dinomm.foreign_names import fault_of_name
 
 PART_NAMES = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
 PATTERNS = (
@@ -86,8 +89,9 @@ def find_image_folder(coco: CocoFile, root: Path) -> Path | None:
     after the annotation file.
     """
     names = [str(image.get('file_name')) for image in coco.images[:LOOKED_FOR]]
+    names = [name for name in names if not fault_of_name(name)]
     present = {
-        folder: sum((folder / name).is_file() for name in names)
+        folder: sum(os.path.isfile(folder / name) for name in names)
         for folder in image_folders(coco.path, root)
     }
     best = max(present, key=lambda folder: present[folder])

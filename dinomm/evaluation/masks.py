@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dinomm.foreign_names import fault_of_name
 from dinomm.visualization.files import replaced_when_whole
 
 VOID = 255
@@ -22,13 +23,19 @@ def read_names(listing: Path, kind: str, layout: str) -> list[str]:
         layout: The folder that was expected, for messages.
 
     Raises:
-        ValueError: There is no such file, or no name in it.
+        ValueError: There is no such file, no name in it, or one that leads out of the folder.
     """
     if not listing.is_file():
         raise ValueError(f'{listing} does not exist: expected {layout}')
-    names = listing.read_text().split()
+    names = listing.read_text(encoding='utf-8', errors='surrogateescape').split()
     if not names:
         raise ValueError(f'{listing} names no {kind}')
+    for name in names:
+        if fault := fault_of_name(name):
+            raise ValueError(
+                f'{listing} names a {kind} {name!r:.200}, which {fault}: expected names below the '
+                f'folder, {layout}'
+            )
     return names
 
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dinomm.foreign_names import fault_of_name
+
 from .plain_pickle import load_plain_pickle
 from .ranking import Relevance
 
@@ -72,7 +74,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
             {key: _numbers(answer[key], len(names)) for key in ('easy', 'hard', 'junk')}
             for answer in answers
         ]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise ValueError(
             f'{path}: {type(error).__name__}: {error}; expected imlist, qimlist and gnd with a bbx '
             'of four numbers, easy, hard and junk for each query'
@@ -82,6 +84,9 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
             f'{path} answers {len(answers)} of {len(query_names)} queries: expected a gnd for '
             'each name of qimlist'
         )
+    for name in map(str, names + query_names):
+        if fault := fault_of_name(name):
+            raise ValueError(f'{path} names {name!r:.200}, which {fault}: expected names in jpg/')
     relevance = {
         setting: [
             Relevance(
@@ -103,8 +108,8 @@ def _read(path: Path) -> Any:
     if path.suffix != '.json':
         return load_plain_pickle(path)
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is no JSON: {error}') from None
 
 

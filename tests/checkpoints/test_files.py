@@ -1,15 +1,24 @@
+import contextlib
 import os
+import pickle
 import random
+import re
+import resource
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 import torch
 from mmengine.fileio import get_file_backend
-from mmengine.runner import CheckpointLoader, load_checkpoint, save_checkpoint
+from mmengine.runner import CheckpointLoader, checkpoint, load_checkpoint, save_checkpoint
 from torch import nn
 
 import dinomm.registry  # noqa: F401  (registers the loader)
 from dinomm.checkpoints import load_file
-from dinomm.checkpoints.files import AtomicLocalBackend
+from dinomm.checkpoints.files import AtomicLocalBackend, load_from_http
+from tests import hostile
 
 
 class Hostile:
@@ -158,3 +167,98 @@ def test_the_former_file_stands_until_the_new_one_is_whole(tmp_path, monkeypatch
     atomic(path).put(b'new', path)
     assert seen == [(b'former', b'new')]
     assert path.read_bytes() == b'new'
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serves the folder ``www``; what is fetched is kept in another one."""
+    (tmp_path / 'www').mkdir()
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    handler = partial(QuietHandler, directory=tmp_path / 'www')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield tmp_path / 'www', f'http://127.0.0.1:{http.server_port}'
+        http.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_weights_at_a_url_are_fetched_once(server, state):
+    folder, url = server
+    torch.save(state, folder / 'good.pth')
+    for _ in range(2):
+        content = CheckpointLoader.load_checkpoint(f'{url}/good.pth')
+        assert torch.equal(content['state_dict']['bias'], state['state_dict']['bias'])
+        (folder / 'good.pth').unlink(missing_ok=True)
+    with pytest.raises(OSError, match=r'gone\.pth cannot be fetched .* name it instead'):
+        CheckpointLoader.load_checkpoint(f'{url}/gone.pth')
+
+
+@pytest.mark.parametrize('by_name', ['torchvision://x', 'mmcls://x', 'open-mmlab://x', ''])
+def test_code_at_a_url_is_not_executed(server, monkeypatch, tmp_path, by_name):
+    folder, url = server
+    torch.save({'x': Hostile(tmp_path / 'executed')}, folder / 'hostile.pth')
+    for models in ('get_torchvision_models', 'get_mmcls_models', 'get_external_models'):
+        monkeypatch.setattr(checkpoint, models, lambda: {'x': f'{url}/hostile.pth'})
+    with pytest.raises(ValueError, match=r'hostile\.pth .* refused'):
+        CheckpointLoader.load_checkpoint(by_name or f'{url}/hostile.pth')
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_no_loader_of_mmengine_reads_files_itself():
+    loaders = {
+        prefix: loader.__module__
+        for prefix, loader in CheckpointLoader._schemes.items()
+        if loader.__module__ != 'dinomm.checkpoints.files'
+    }
+    names = ('torchvision://', 'modelzoo://', 'mmcls://')  # these resolve a name and fetch it
+    assert set(loaders) <= set(names)
+    assert checkpoint.load_from_http is load_from_http
+    for prefix in ('s3://b/x.pth', 'cluster:s3://b/x.pth', 'petrel://b/x.pth', 'pavi://x'):
+        with pytest.raises(ValueError, match='download it and name the file'):
+            CheckpointLoader.load_checkpoint(prefix)
+
+
+@pytest.mark.parametrize('name', hostile.CHECKPOINTS)
+@pytest.mark.parametrize('read', [load_file, CheckpointLoader.load_checkpoint])
+def test_hostile_files_of_every_form_are_refused(tmp_path, name, read):
+    marker = tmp_path / 'executed'
+    (tmp_path / name).write_bytes(hostile.CHECKPOINTS[name](marker))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))) as error:
+        read(str(tmp_path / name))
+    assert len(str(error.value).splitlines()) == 1
+    assert not marker.exists()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 300 * 2**10  # KiB
+
+
+@pytest.mark.parametrize(
+    'name', ['zipped.pth', 'legacy.pth', 'bare.pth', 'tarred.pth', 'objects.pth']
+)
+def test_hostile_files_run_code_in_readers_that_trust_them(tmp_path, name):
+    marker = tmp_path / 'executed'
+    file = tmp_path / name
+    file.write_bytes(hostile.CHECKPOINTS[name](marker))
+    with contextlib.suppress(Exception):  # later, when it has happened
+        if name == 'bare.pth':
+            pickle.loads(file.read_bytes())
+        elif name == 'objects.pth':
+            np.load(file, allow_pickle=True)['state_dict']
+        else:
+            torch.load(file, weights_only=False)
+    assert marker.exists()
+
+
+def test_a_file_that_the_disk_does_not_give_is_named(tmp_path, monkeypatch):
+    (tmp_path / 'a.pth').touch()
+
+    def denied(*_, **__):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(torch, 'load', denied)
+    with pytest.raises(PermissionError, match=r'checkpoint .*a\.pth cannot be read: Permission'):
+        load_file(tmp_path / 'a.pth')

@@ -71,3 +71,22 @@ def test_none(tmp_path, folder):
         path.write_bytes(b'')
     with pytest.raises(ValueError, match=r'epoch_1\.pth, epoch_2\.pth, iter_25\.pth'):
         find(folder)
+
+
+def test_a_file_that_calls_itself_a_part_of_a_zip_stops_nothing(folder):
+    file = folder / 'iter_25.pth'
+    content = bytearray(file.read_bytes())
+    locator = content.index(b'PK\6\7')
+    content[locator + 16] = 9  # disks
+    file.write_bytes(content)
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.ZipFile(file)
+    assert find(folder)[0] in ('iter_25.pth', 'epoch_2.pth')  # as torch reads it, or not
+
+
+@pytest.mark.parametrize('iteration', ['20', None, [1]])
+def test_a_count_of_iterations_that_is_no_number_is_left_out(folder, iteration):
+    write(folder / 'iter_25.pth', 2, iteration)
+    name, warnings = find(folder)
+    assert name == 'epoch_2.pth'
+    assert 'iter_25.pth counts its iterations as' in warnings[0]

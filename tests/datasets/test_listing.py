@@ -80,6 +80,7 @@ def test_list_with_labels_and_data_root(tmp_path):
         ('a.jpg\nb.jpg cat\n', 'line 2: has a label'),
         ('a.jpg 0\nb.jpg\n', 'line 2: lacks a label'),
         ('# nothing\n', 'lists no images'),
+        ('a.jpg 12345678901234567890\n', 'line 1: .* is no class: expected a number of at most'),
         ('gone.jpg\n', 'gone.jpg does not exist.*set data_root'),
     ],
 )
@@ -87,6 +88,57 @@ def test_bad_lists(tmp_path, text, message):
     touch(tmp_path, 'a.jpg')
     with pytest.raises(ValueError, match=message):
         find_images(write_list(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ('line', 'fault'),
+    [
+        ('/elsewhere/a.jpg', 'is absolute'),
+        ('../a.jpg', r"has a '\.\.'"),
+        ('sub/../../a.jpg', r"has a '\.\.'"),
+        ('sub/\0.jpg', 'holds a NUL'),
+    ],
+)
+def test_a_list_names_images_below_its_folder(tmp_path, line, fault):
+    touch(tmp_path, 'a.jpg')
+    with pytest.raises(ValueError, match=f'line 2: .* {fault}.* set data_root'):
+        find_images(write_list(tmp_path, f'a.jpg\n{line}\n'))
+
+
+def test_absolute_paths_need_the_root_of_all(tmp_path):
+    touch(tmp_path, 'images/a.jpg')
+    file = write_list(tmp_path, f'{tmp_path}/images/a.jpg 3\n')
+    with pytest.raises(ValueError, match=r"is absolute.*'/' for absolute paths"):
+        find_images(file, data_root=tmp_path)
+    listing = find_images(file, data_root='/')
+    assert listing.storage.name(0, listing.paths[0]) == f'{tmp_path}/images/a.jpg'
+    assert not listing.paths[0].startswith('/')  # its first part is a folder, not ''
+
+
+@pytest.mark.parametrize('link', ['list/a.jpg', 'list/sub'])
+def test_links_out_of_a_lists_folder_need_the_owners_word(tmp_path, link):
+    touch(tmp_path, 'elsewhere/a.jpg')
+    (tmp_path / 'list').mkdir()
+    is_file = link.endswith('.jpg')
+    (tmp_path / link).symlink_to(tmp_path / ('elsewhere/a.jpg' if is_file else 'elsewhere'))
+    file = write_list(tmp_path / 'list', 'a.jpg\n' if is_file else 'sub/a.jpg\n')
+    with pytest.raises(ValueError, match=r'line 1: .* leads by a link to .*elsewhere'):
+        find_images(file)
+    assert len(find_images(file, data_root=tmp_path / 'list').paths) == 1
+    assert len(find_images(tmp_path / 'list').paths) == 1  # a folder's links are its owner's
+
+
+def test_links_that_stay_below_a_lists_folder_are_followed(tmp_path):
+    touch(tmp_path, 'real/list/sub/a.jpg')
+    (tmp_path / 'real/list/b.jpg').symlink_to('sub/a.jpg')
+    (tmp_path / 'list').symlink_to('real/list')
+    find_images(write_list(tmp_path / 'list', 'b.jpg\nsub/a.jpg\n'))
+
+
+@pytest.mark.parametrize('line', ['%2e%2e/a.jpg', 'x::file:///a.jpg', '/a.jpg'])
+def test_a_list_at_a_url_stays_below_it(tmp_path, line):
+    with pytest.raises(ValueError, match=r'line 1: .* below memory://place'):
+        find_images(write_list(tmp_path, line), data_root='memory://place')
 
 
 def test_labels_are_the_first_folders():

@@ -150,8 +150,9 @@ def test_what_is_no_tar_file(content, says):
 
 def test_an_index_is_kept_as_data():
     index = ShardIndex(NAMES, ['', '1', 'Möwe', '', '2'], np.arange(5) * 2**40, np.arange(5), 'x')
-    read, stamp = from_bytes(to_bytes(index, {'size': 3}))
-    assert (read.names, read.labels, read.fault, stamp) == (NAMES, index.labels, 'x', {'size': 3})
+    read, stamp = from_bytes(to_bytes(index, {'size': 2**43}))
+    assert (read.names, read.labels, read.fault) == (NAMES, index.labels, 'x')
+    assert stamp == {'size': 2**43}
     assert read.offsets.tolist() == index.offsets.tolist()
     assert read.sizes.tolist() == index.sizes.tolist()
     empty = ShardIndex([], [], np.zeros(0), np.zeros(0), '')
@@ -164,3 +165,67 @@ def test_a_damaged_index_is_refused():
     for damaged in (b'', b'{}\n', content[:-1], content.replace(b'index 1', b'index 0'), b'\xff'):
         with pytest.raises(ValueError):
             from_bytes(damaged)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'offsets': [-1]}, 'outside the shard'),
+        ({'sizes': [-1]}, 'outside the shard'),
+        ({'offsets': [2**63 - 1], 'sizes': [900]}, 'outside the shard'),
+        ({'sizes': [2**40]}, 'outside the shard'),
+        ({'names': ['../a.jpg']}, 'not those of members'),
+        ({'names': ['/a.jpg']}, 'not those of members'),
+        ({'names': ['b/.hidden/a.jpg']}, 'not those of members'),
+    ],
+)
+def test_an_index_from_elsewhere_names_members_alone(changes, message):
+    sound = {'names': ['a.jpg'], 'labels': [''], 'offsets': [512], 'sizes': [9], 'fault': ''}
+    from_bytes(to_bytes(index_with(sound), {'size': 1024}))
+    with pytest.raises(ValueError, match=message):
+        from_bytes(to_bytes(index_with(sound | changes), {'size': 1024}))
+
+
+def index_with(parts):
+    places = {key: np.array(parts[key], dtype=np.int64) for key in ('offsets', 'sizes')}
+    return ShardIndex(**{**parts, **places})
+
+
+def test_a_nested_index_is_refused():
+    with pytest.raises(ValueError, match='recursion'):
+        from_bytes(b'[' * 100_000 + b'\n')
+
+
+def test_members_do_not_leave_the_archive():
+    members = [
+        ('good.jpg', b'1'),
+        ('../up.jpg', b'2'),
+        ('a/../../up.jpg', b'2'),
+        ('/root.jpg', b'3'),
+    ]
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+        link = tarfile.TarInfo(f'link{int(kind)}.jpg')
+        link.type, link.linkname = kind, '/etc/passwd'
+        members.append(link)
+    index = index_of(make_tar(members))
+    assert index.names == ['good.jpg', 'root.jpg']  # of its root, as tar unpacks it
+    assert 'link1.jpg is no plain file' in index.fault
+
+
+def test_a_member_of_negative_length_ends_the_archive():
+    header = bytearray(make_tar([('a.jpg', b'1'), ('b.jpg', b'2')]))
+    at = 1024  # of the second header
+    header[at + 124 : at + 136] = b'\xff' * 12  # a number in base 256: -1
+    checksum = sum(header[at : at + 148]) + 8 * 32 + sum(header[at + 156 : at + 512])
+    header[at + 148 : at + 156] = b'%06o\0 ' % checksum
+    index = index_of(bytes(header))
+    assert index.names == ['a.jpg']
+    assert 'damaged from byte 1024' in index.fault
+
+
+def test_a_chain_of_long_names_is_no_endless_recursion():
+    link = tarfile.TarInfo('x')
+    link.type, link.size = tarfile.GNUTYPE_LONGNAME, 1
+    pair = link.tobuf(tarfile.GNU_FORMAT) + b'x' + bytes(511)
+    with pytest.raises(ValueError, match='recursion'):
+        index_of(pair * 2000)

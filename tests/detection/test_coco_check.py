@@ -39,6 +39,7 @@ FAULTS = {
     'short polygon': set_first('annotations', segmentation=[[5, 5, 15, 5]]),
     'bad mask': set_first('annotations', segmentation={'size': [9, 9], 'counts': [81]}),
     'no mask': set_first('annotations', segmentation=[]),
+    'outside folder': set_first('images', file_name='../lost.png'),
     'missing file': set_first('images', file_name='lost.png'),
     'unreadable file': set_first('images', file_name='broken.png'),
     'other size': set_first('images', width=41),

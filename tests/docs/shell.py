@@ -71,7 +71,7 @@ class Tree:
         photos = tiny.write_images(self.home / 'photos')
         paths = sorted(str(path.relative_to(photos)) for path in photos.rglob('*.png'))
         (photos / 'some.txt').write_text('\n'.join(paths))
-        labelled = '\n'.join(f'{photos / path} {Path(path).parent}' for path in paths)
+        labelled = '\n'.join(f'{path} {Path(path).parent}' for path in paths)
         (self.folder / 'lists').mkdir()
         for part in ('train', 'val'):
             (self.folder / 'lists' / f'{part}.txt').write_text(labelled)

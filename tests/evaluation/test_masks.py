@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dinomm.evaluation.masks import jaccard, read_mask, read_palette, usual_palette, write_mask
+from dinomm.evaluation.masks import (
+    jaccard,
+    read_mask,
+    read_names,
+    read_palette,
+    usual_palette,
+    write_mask,
+)
 
 
 def test_the_usual_colours():
@@ -65,3 +72,11 @@ def test_jaccard_by_hand_and_broadcast():
     assert jaccard(first[:, None], second[None]).tolist() == [[0.25, 0, 1], [0, 1, 0]]
     void = np.array([[0, 0, 0, 1]], bool)
     assert jaccard(first[0], second[0], void) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize('name', ['../up', '/root', 'a/../../up'])
+def test_a_list_names_nothing_outside_its_folder(tmp_path, name):
+    listing = tmp_path / 'val.txt'
+    listing.write_text(f'good\n{name}\n')
+    with pytest.raises(ValueError, match=r'val\.txt names a video .*(is absolute|has a)'):
+        read_names(listing, 'video', 'a folder of DAVIS')

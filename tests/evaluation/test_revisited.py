@@ -80,3 +80,10 @@ def test_broken_json(tmp_path):
     (tmp_path / 'gnd_x.json').write_text('{')
     with pytest.raises(ValueError, match=r'gnd_x.json is no JSON'):
         read_ground_truth(tmp_path / 'gnd_x.json')
+
+
+def test_images_outside_the_folder_are_refused(tmp_path):
+    path = tmp_path / 'gnd_small.json'
+    path.write_text(json.dumps({**CONTENT, 'qimlist': ['q', '../r']}))
+    with pytest.raises(ValueError, match=r"names '\.\./r', which has a"):
+        read_ground_truth(path)
