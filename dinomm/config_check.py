@@ -49,15 +49,21 @@ def check_config(cfg: Config) -> None:
         ValueError: Something is misspelt; each finding has a line with the key's dotted path and
             the nearest name.
     """
+    problems = misspellings(cfg)
+    if problems:
+        file = f' {cfg.filename}' if cfg.filename else ''
+        count = 'a problem' if len(problems) == 1 else f'{len(problems)} problems'
+        lines = (f'\n- {problem}' for problem in problems)
+        raise ValueError(f'the config{file} has {count}:{"".join(lines)}')
+
+
+def misspellings(cfg: Config) -> list[str]:
+    """What :func:`check_config` would raise, a line each, sorted."""
     keys = runner_keys()
     problems = list(_check_top_level_names(cfg, keys))
     for key in keys & set(cfg):
         problems += _check(key, cfg[key], cfg.get('default_scope') or 'mmengine')
-    if problems:
-        file = f' {cfg.filename}' if cfg.filename else ''
-        count = 'a problem' if len(problems) == 1 else f'{len(problems)} problems'
-        lines = (f'\n- {problem}' for problem in sorted(problems))
-        raise ValueError(f'the config{file} has {count}:{"".join(lines)}')
+    return sorted(problems)
 
 
 def _check_top_level_names(cfg: Config, keys: set[str]) -> Iterator[str]:
