@@ -120,9 +120,8 @@ def speed_findings(
     if workers > 2 * machine.cores:
         yield advice(
             'loader',
-            f'{workers} workers share {machine.cores} cores and memory: '
-            f'train_dataloader.num_workers={max(1, machine.cores // local_processes(plan, machine))}'
-            ' is enough',
+            f'{workers} workers share {machine.cores} cores: train_dataloader.num_workers='
+            f'{max(1, machine.cores // local_processes(plan, machine))} is enough',
         )
     if cost.hours > LONG:
         yield advice(
@@ -135,8 +134,8 @@ def speed_findings(
             'checkpoints',
             f'a kill loses up to {cost.hours_between:.1f} hours: set '
             'default_hooks.checkpoint.by_epoch=False '
-            f'default_hooks.checkpoint.interval={_iterations_of(plan, cost)}, or a smaller interval '
-            '(SIGTERM and SIGUSR1 write one anyway)',
+            f'default_hooks.checkpoint.interval={_iterations_of(plan, cost)} (an hour; SIGTERM and '
+            'SIGUSR1 write one anyway)',
         )
 
 

@@ -160,7 +160,9 @@ class Examination:
     def _measure_loader(self, loader: Any) -> LoaderSpeed | None:
         self._tell('measuring the loader')
         try:
-            speed = measure_loader(loader, self.effort.loader_seconds)
+            speed = measure_loader(
+                loader, self.config.train_dataloader.batch_size, self.effort.loader_seconds
+            )
         except (ValueError, OSError, RuntimeError) as error:
             self.findings.append(fault('loader', str(error).splitlines()[0]))
             return None

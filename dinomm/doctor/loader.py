@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -47,11 +47,12 @@ def build_loader(config: Config) -> Any:
     return Runner.build_dataloader(config.train_dataloader, seed=seed)
 
 
-def measure_loader(loader: Any, seconds: float) -> LoaderSpeed:
+def measure_loader(loader: Any, batch_size: int, seconds: float) -> LoaderSpeed:
     """Takes batches as fast as they come, after those that workers need to begin.
 
     Args:
         loader: With at least one batch.
+        batch_size: Of the loader, which with a batch sampler does not tell.
         seconds: For which batches are counted, at least one.
 
     Raises:
@@ -61,11 +62,10 @@ def measure_loader(loader: Any, seconds: float) -> LoaderSpeed:
 
     guard_workers(loader)
     with worker_failures_named({'train_dataloader': loader}):
-        return _measure(loader, seconds)
+        return _measure(loader, min(batch_size, len(loader.sampler)), seconds)
 
 
-def _measure(loader: Any, seconds: float) -> LoaderSpeed:
-    size = min(loader.batch_size, len(loader.sampler))
+def _measure(loader: Any, size: int, seconds: float) -> LoaderSpeed:
     warm_up = max(1, loader.num_workers)
     start, images, batch_bytes = 0.0, 0, 0
     batches = _endless(loader)
@@ -83,7 +83,7 @@ def _measure(loader: Any, seconds: float) -> LoaderSpeed:
     return LoaderSpeed(images / elapsed, loader.num_workers, images, batch_bytes, prefetch)
 
 
-def _endless(loader: Any) -> Iterator[Any]:
+def _endless(loader: Any) -> Generator[Any, None, None]:
     epoch = 0
     while True:
         if hasattr(loader.sampler, 'set_epoch'):

@@ -28,7 +28,7 @@ NO_MEMORY = ('out of memory', "can't allocate memory", 'Cannot allocate memory')
 class MeasuringBackend(LocalBackend):
     """Takes files and keeps their sizes alone."""
 
-    sizes: list[int] = []  # noqa: RUF012  # mmengine builds the object
+    sizes: list[int] = []  # of the class, since mmengine builds the object
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         """Notes the size."""
@@ -226,7 +226,7 @@ def _validation(runner: Runner, loader: Any, loop: dict) -> dict:
         images += len(DATASETS.build(support.dataset))
     start = time.perf_counter()
     batch = next(iter(built))
-    size = min(built.batch_size or 1, queries)
+    size = min(loader.batch_size, queries)
     loading = (time.perf_counter() - start) / size
     model: Any = runner.model
     run = getattr(model, 'extract_view_features', None) or model.val_step
