@@ -19,7 +19,7 @@ MOST_HOURS_LOST = 2.0
 """Between two checkpoints."""
 LONG = 240.0
 """Hours of a run that is worth another look."""
-MUCH_SLOWER = 1.1
+MUCH_SLOWER = 1.15
 """Factor from which one of loader and step holds the other up."""
 LITTLE_USED = 0.4
 """Share of the GPU's memory below which a larger batch is worth a try."""

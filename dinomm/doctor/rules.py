@@ -62,7 +62,7 @@ def length_findings(plan: Plan) -> Iterator[Finding]:
         yield fault(
             'data',
             f'an epoch has no step: each process has {share:,} images, a batch {plan.batch}; set '
-            f'train_dataloader.batch_size={max(1, share // 8)} or give more images',
+            f'train_dataloader.batch_size={max(1, share // 4)} or give more images',
         )
     elif plan.dropped > 0.1 * plan.epoch_images:
         yield advice(
