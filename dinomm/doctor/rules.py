@@ -40,6 +40,8 @@ def settings_findings(
         is_scaled: Whether the rate was fitted to the batch.
     """
     yield from length_findings(plan)
+    if plan.iterations == 0:
+        return
     if not is_scaled:
         yield from rate_findings(config, plan)
     yield from warm_up_findings(config, plan)
