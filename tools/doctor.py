@@ -44,12 +44,13 @@ def main(args: argparse.Namespace) -> None:
     """Looks, the first process alone where there are several, and exits with the status."""
     if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))):
         return
+    config = run_options.resolve(args, args.processes)  # its errors come before slow imports
     from dinomm.doctor.examination import QUICK, Effort, examine
 
     effort = QUICK if args.quick else Effort()
     if args.steps:
         effort = effort._replace(steps=args.steps)
-    sys.exit(examine(args, effort, args.processes))
+    sys.exit(examine(args, config, effort))
 
 
 if __name__ == '__main__':

@@ -167,11 +167,22 @@ def _faster_loading(
                 f'{1000 * each:.0f} ms an image: smaller files, or tools/pack_shards.py where the '
                 'storage is slow'
             )
-        if machine.gpus and run_views(config):
+            steps += _deferred_loading(config)
+        if machine.gpus and run_views(config) and 'recolor_on_device' not in _pipeline(config):
             steps.append('MultiCrop(recolor_on_device=True), which leaves the colours to the GPU')
         if len(run_views(config)) > 2:
             steps.append('fewer local views')
     return text + ('; '.join(steps) or 'take a machine with more cores')
+
+
+def _deferred_loading(config: Config) -> list[str]:
+    if not run_views(config) or 'deferred' in _pipeline(config):
+        return []
+    return ['LoadImage(deferred=True), which decodes large JPEGs at a fraction of their size']
+
+
+def _pipeline(config: Config) -> str:
+    return str(config.train_dataloader.dataset.get('pipeline'))
 
 
 def memory_findings(

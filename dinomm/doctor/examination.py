@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from dinomm import launch, run_options
+from dinomm import launch
 from dinomm.config_check import misspellings
 from dinomm.config_values import value_problems
 
@@ -18,7 +18,7 @@ from .images import SHEET, ImageSample, draw_crops, look_at_images
 from .loader import LoaderSpeed, build_loader, measure_loader
 from .machine import Machine, examine_machine, free_bytes
 from .plan import Plan, make_plan, validations
-from .report import duration, in_order, show_findings, show_section, size
+from .report import counted, duration, in_order, show_findings, show_section, size
 from .step import StepResult, measure_step
 
 JSON = 'doctor.json'
@@ -45,22 +45,24 @@ class Effort(NamedTuple):
 QUICK = Effort(3, 10.0, 2.0, 40, 5.0)
 
 
-def examine(args: argparse.Namespace, effort: Effort, processes: int | None = None) -> int:
+def examine(args: argparse.Namespace, config: Config, effort: Effort) -> int:
     """Looks at a run, prints what it found, and writes it to the work directory.
 
     Args:
-        args: As of ``tools/train.py``.
+        args: As of ``tools/train.py``; ``processes`` of the run, None for those that were started.
+        config: Of :func:`~dinomm.run_options.resolve`.
         effort: Bounds the time.
-        processes: Of the run; by default those that were started.
 
     Returns:
         0, or `EXIT_STATUS` if the run would fail or be wasted.
 
     Raises:
-        ValueError: The config cannot be read, or an option does not fit it.
+        ValueError: The config trains nothing, or the work directory cannot be written.
     """
-    processes = processes or launch.num_processes(args.launcher)
-    config = run_options.resolve(args, processes)
+    for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if config.get(key) is None:
+            raise ValueError(f'config {args.config} trains nothing: it has no {key}')
+    processes = args.processes or launch.num_processes(args.launcher)
     examination = Examination(args, config, effort, processes)
     examination.run()
     return examination.finish()
@@ -90,7 +92,6 @@ class Examination:
         self._tell('checking the config')
         problems = [*value_problems(self.config)]
         from dinomm import registry  # noqa: F401
-        from dinomm.distributed import fit_to_machine
 
         problems += misspellings(self.config)
         self.findings += [fault('config', problem) for problem in problems]
@@ -102,9 +103,6 @@ class Examination:
             self.findings.append(fault('data', str(error)))
         if any(finding.level == 'fault' for finding in self.findings):
             return
-        self.config.launcher = 'none'
-        launch.drop_absent_hooks(self.config)
-        fit_to_machine(self.config)
         self._measure(self.machine)
 
     def _measure(self, machine: Machine) -> None:
@@ -291,9 +289,12 @@ class Examination:
         bound = {'cores': 'the cores, which both share'}.get(
             cost.bottleneck, f'the {cost.bottleneck}'
         )
-        few = ' (one step, its start with it)' if step['timed'] < 2 else ''
+        few = '' if step['is_warm'] else ' (of the very first steps: --steps takes more time)'
         rows = [
-            ('loader alone', f'{speed.images_per_s:,.1f} images/s, {speed.workers} workers'),
+            (
+                'loader alone',
+                f'{speed.images_per_s:,.1f} images/s, {counted(speed.workers, "worker")}',
+            ),
             (
                 'step alone',
                 f'{cost.step_images_per_s:,.1f} images/s, {1000 * step["seconds"]:,.0f} ms for '

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from dinomm.datasets.transforms import LoadImage
-from dinomm.datasets.transforms.loading import BrokenImageError
-
 SHEET = 'doctor_crops.png'
 PHOTOGRAPHS = 4
 
@@ -42,6 +39,8 @@ def look_at_images(dataset: Any, number: int, seconds: float, seed: int = 0) -> 
         seconds: After which no further one is decoded.
         seed: Chooses them.
     """
+    from dinomm.datasets.transforms import BrokenImageError, LoadImage
+
     load, broken, sides, times = LoadImage(), [], [], []
     begin = time.perf_counter()
     chosen = spread(len(dataset), number, seed)

@@ -35,7 +35,10 @@ class LoaderSpeed(NamedTuple):
 
 
 def build_loader(config: Config) -> Any:
-    """The training data loader, as the Runner builds it."""
+    """The training data loader, as the Runner builds it; batches are not pinned.
+
+    So this process leaves a GPU's memory to that of the step.
+    """
     from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
     from mmengine.utils.dl_utils import set_multi_processing
@@ -44,7 +47,8 @@ def build_loader(config: Config) -> Any:
     settings = (config.get('env_cfg') or {}).get('mp_cfg') or {}
     set_multi_processing(**settings, distributed=False)
     seed = (config.get('randomness') or {}).get('seed') or 0
-    return Runner.build_dataloader(config.train_dataloader, seed=seed)
+    settings = {**config.train_dataloader, 'pin_memory': False}
+    return Runner.build_dataloader(settings, seed=seed)
 
 
 def measure_loader(loader: Any, batch_size: int, seconds: float) -> LoaderSpeed:

@@ -5,7 +5,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 from .findings import Finding
-from .settings import Row
+
+Row = tuple[str, str]
 
 MARKS = {'fault': '!!', 'advice': ' -'}
 NARROW, WIDE = 60, 110
@@ -50,6 +51,12 @@ def duration(hours: float) -> str:
     if hours < 1:
         return f'{60 * hours:.1f} minutes'
     return f'{hours:,.1f} hours' if hours < 48 else f'{hours / 24:,.1f} days'
+
+
+def counted(number: int, what: str) -> str:
+    """'1 step', '2 steps', '2 micro-batches'."""
+    ending = 'es' if what.endswith(('ch', 'ss')) else 's'
+    return f'{number:,} {what}{ending * (number != 1)}'
 
 
 def size(num_bytes: float) -> str:

@@ -8,10 +8,11 @@ from mmengine.config import Config
 from dinomm.report.summary import counted, of_class, precision, run_views
 
 from .plan import Plan, hook_named
+from .report import Row
+from .report import counted as number_of
 
 MOST_STEPS = 20_000
 """At which schedules are computed; longer runs at so many points."""
-Row = tuple[str, str]
 
 
 class Schedules(NamedTuple):
@@ -85,8 +86,8 @@ def _size(parameters: Mapping[str, int], part: str) -> str:
 
 def schedule_rows(config: Config, plan: Plan, schedules: Schedules, base_lr: float) -> list[Row]:
     """Length, batch, rates, momentum, temperatures, precision."""
-    parts = [f'{plan.batch} images', f'{plan.accumulation} micro-batches']
-    parts.append(f'{plan.processes} process{"es" * (plan.processes != 1)}')
+    factors = (plan.batch, 'image'), (plan.accumulation, 'micro-batch'), (plan.processes, 'process')
+    parts = [number_of(*factor) for factor in factors]
     rows = [
         ('length', f'{plan.epochs} epochs, {plan.steps:,} optimizer steps'),
         ('epoch', f'{plan.iterations:,} iterations, {plan.epoch_steps:,.6g} steps'),

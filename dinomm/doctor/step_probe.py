@@ -22,7 +22,12 @@ from dinomm.registry import DATASETS, LOOPS
 
 WARM_UP = 2
 """Steps that are not timed, if there is time for more."""
-NO_MEMORY = ('out of memory', "can't allocate memory", 'Cannot allocate memory')
+NO_MEMORY = (
+    'out of memory',
+    "can't allocate memory",
+    'Cannot allocate memory',
+    'CUBLAS_STATUS_ALLOC_FAILED',
+)
 
 
 class MeasuringBackend(LocalBackend):
@@ -124,7 +129,7 @@ def measure(args: argparse.Namespace, options: dict, folder: str) -> dict:
         'batch_size': config.train_dataloader.batch_size,
         'seconds': probe.seconds_each(),
         'first_seconds': probe.times[0],
-        'timed': max(1, len(probe.times) - WARM_UP),
+        'is_warm': len(probe.times) > WARM_UP,
         'first_loss': probe.first_loss,
         'threads': torch.get_num_threads(),
         'device': str(next(runner.model.parameters()).device),

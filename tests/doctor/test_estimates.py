@@ -102,7 +102,13 @@ def test_no_more_cores_for_workers():
     sample = ImageSample(10, 10, (), 500.0, 0.03)
     (finding,) = speed_findings(config, plan, machine, loader, found, sample)
     assert 'num_workers' not in finding.text
-    for words in ('30 of the 40 ms', 'tools/pack_shards.py', 'recolor_on_device', 'fewer local'):
+    for words in (
+        '30 of the 40 ms',
+        'tools/pack_shards.py',
+        'recolor_on_device',
+        'fewer local',
+        'deferred=True',
+    ):
         assert words in finding.text
 
 

@@ -1,5 +1,5 @@
 from dinomm.doctor.findings import advice, fault
-from dinomm.doctor.report import duration, in_order, show_findings, show_section, size
+from dinomm.doctor.report import counted, duration, in_order, show_findings, show_section, size
 
 
 def test_sections_are_aligned_and_wrapped():
@@ -36,6 +36,7 @@ def test_nothing_to_do():
 
 
 def test_units():
+    assert counted(1, 'step') == '1 step' and counted(2, 'micro-batch') == '2 micro-batches'
     assert duration(1 / 360) == '10 s' and duration(0.5) == '30.0 minutes'
     assert duration(5) == '5.0 hours' and duration(96) == '4.0 days'
     assert size(5e6) == '5.0 MB' and size(2.5e9) == '2.50 GB'

@@ -9,7 +9,7 @@ import pytest
 
 from dinomm import launch, run_options
 from dinomm.doctor import examination
-from dinomm.doctor.examination import QUICK, examine
+from dinomm.doctor.examination import QUICK
 from dinomm.doctor.machine import GPU
 from dinomm.doctor.step import StepResult
 
@@ -57,7 +57,11 @@ def arguments(config, work_dir, options=None, *more):
     with pytest.MonkeyPatch.context() as patch:
         options = tiny.as_arguments({**LONGER, **(options or {})})
         patch.setattr('sys.argv', ['doctor.py', *words, '--cfg-options', *options])
-        return launch.parse_args(parser)
+        return argparse.Namespace(**vars(launch.parse_args(parser)), processes=None)
+
+
+def examine(args, effort):
+    return examination.examine(args, run_options.resolve(args), effort)
 
 
 def written(work_dir):
@@ -102,7 +106,7 @@ def test_quick_config(tmp_path, data):
     assert figures['plan']['effective_batch'] == 16 and figures['plan']['steps'] == 800
     rows = {name: text for rows in figures['settings'].values() for name, text in rows}
     assert rows['learning rate'].startswith('0.001 at its peak, 0.002 before --auto-scale-lr')
-    assert rows['batch'] == '16 = 8 images x 1 micro-batches x 2 processes'
+    assert rows['batch'] == '16 = 8 images x 1 micro-batch x 2 processes'
     assert rows['teacher momentum'] == '0.996 to 1'
     assert rows['views'] == '4 x 32 px, scale (0.1, 0.4), 4 patches of 16 px'
     step = figures['step']['figures']
@@ -247,6 +251,14 @@ def test_wrong_use(tmp_path, config, words, status, says):
     ended = run_tool('doctor.py', *words, cwd=tmp_path)
     assert ended.status == status and says in ended.err and 'Traceback' not in ended.err
     assert not (tmp_path / 'work_dirs').exists()
+
+
+def test_config_that_trains_nothing(tmp_path, config):
+    args = arguments(config, tmp_path / 'work')
+    args.cfg_options['train_cfg'] = None
+    del args.cfg_options['train_cfg.max_epochs']
+    with pytest.raises(ValueError, match='trains nothing: it has no train_cfg'):
+        examine(args, EFFORT)
 
 
 def test_work_dir_that_cannot_be_written(tmp_path, config, without_step):
