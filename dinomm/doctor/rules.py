@@ -83,7 +83,7 @@ def rate_findings(config: Config, plan: Plan) -> Iterator[Finding]:
         if ratio < 1 / FAR_BATCH or ratio > FAR_BATCH:
             factor = math.sqrt(ratio) if settings.get('rule') == 'sqrt' else ratio
             text = (
-                f'the learning rate {lr:.3g} is meant for batches of {base:,}, and the run has '
+                f'{lr:.3g} is meant for batches of {base:,}, and the run has '
                 f'{plan.effective_batch:,}: give --auto-scale-lr (it sets {lr * factor:.3g})'
             )
             if ratio < 1:

@@ -124,9 +124,9 @@ def kept_rows(config: Config) -> list[Row]:
     rows = [('work directory', str(config.work_dir))]
     if hook is None:
         return [*rows, ('checkpoints', 'none')]
-    unit = 'epochs' if hook.get('by_epoch', True) else 'iterations'
+    unit = 'epoch' if hook.get('by_epoch', True) else 'iteration'
     kept = hook.get('max_keep_ckpts', -1)
-    text = f'every {hook.get("interval", -1)} {unit}, {"all" if kept < 1 else kept} kept'
+    text = f'every {number_of(hook.get("interval", -1), unit)}, {"all" if kept < 1 else kept} kept'
     best = f', best by {hook["save_best"]}' if hook.get('save_best') else ''
     return [*rows, ('checkpoints', text + best)]
 

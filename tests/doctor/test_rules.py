@@ -209,3 +209,8 @@ def test_without_a_rate_there_is_no_schedule():
     config = Config(SOUND)
     config.optim_wrapper.optimizer.pop('lr')
     assert compute_schedules(config, make_plan(config, 6400, 1)) == Schedules({}, 1.0)
+
+
+def test_all_steps_of_a_long_run_count():
+    (finding,) = findings({'custom_hooks.0.momentum': 0.999999}, images=1_281_167)
+    assert finding.level == 'advice' and 'still is 37% of its random' in finding.text
