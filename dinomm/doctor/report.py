@@ -55,7 +55,7 @@ def duration(hours: float) -> str:
 
 def counted(number: int, what: str) -> str:
     """'1 step', '2 steps', '2 micro-batches'."""
-    ending = 'es' if what.endswith(('ch', 'ss')) else 's'
+    ending = 'es' if what.endswith(('tch', 'ss')) else 's'
     return f'{number:,} {what}{ending * (number != 1)}'
 
 

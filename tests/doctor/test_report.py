@@ -36,7 +36,8 @@ def test_nothing_to_do():
 
 
 def test_units():
-    assert counted(1, 'step') == '1 step' and counted(2, 'micro-batch') == '2 micro-batches'
+    assert counted(2, 'epoch') == '2 epochs' and counted(1, 'step') == '1 step'
+    assert counted(2, 'micro-batch') == '2 micro-batches'
     assert duration(1 / 360) == '10 s' and duration(0.5) == '30.0 minutes'
     assert duration(5) == '5.0 hours' and duration(96) == '4.0 days'
     assert size(5e6) == '5.0 MB' and size(2.5e9) == '2.50 GB'
