@@ -49,15 +49,21 @@ def check_config(cfg: Config) -> None:
         ValueError: Something is misspelt; each finding has a line with the key's dotted path and
             the nearest name.
     """
+    problems = misspellings(cfg)
+    if problems:
+        file = f' {cfg.filename}' if cfg.filename else ''
+        count = 'a problem' if len(problems) == 1 else f'{len(problems)} problems'
+        lines = (f'\n- {problem}' for problem in problems)
+        raise ValueError(f'the config{file} has {count}:{"".join(lines)}')
+
+
+def misspellings(cfg: Config) -> list[str]:
+    """What :func:`check_config` would raise, a line each, sorted."""
     keys = runner_keys()
     problems = list(_check_top_level_names(cfg, keys))
     for key in keys & set(cfg):
         problems += _check(key, cfg[key], cfg.get('default_scope') or 'mmengine')
-    if problems:
-        file = f' {cfg.filename}' if cfg.filename else ''
-        count = 'a problem' if len(problems) == 1 else f'{len(problems)} problems'
-        lines = (f'\n- {problem}' for problem in sorted(problems))
-        raise ValueError(f'the config{file} has {count}:{"".join(lines)}')
+    return sorted(problems)
 
 
 def _check_top_level_names(cfg: Config, keys: set[str]) -> Iterator[str]:
@@ -82,7 +88,9 @@ def _check(path: str, value: Any, scope: str) -> Iterator[str]:
         elif (allowed := section_keys(path, value)) is not None:
             yield from _check_keys(path, value, allowed, path)
         if path == 'default_hooks':
-            yield from _check_hook_names(value)
+            yield from _check_hooks(value)
+        elif path == 'model.heads':
+            yield from _check_heads(value)
         elif path == 'optim_wrapper' and 'constructor' not in value:
             paramwise = value.get('paramwise_cfg') or {}
             yield from _check_keys(f'{path}.paramwise_cfg', paramwise, PARAMWISE_KEYS, 'mmengine')
@@ -94,11 +102,22 @@ def _check(path: str, value: Any, scope: str) -> Iterator[str]:
             yield from _check(f'{path}.{index}', item, scope)
 
 
-def _check_hook_names(hooks: Mapping) -> Iterator[str]:
+def _check_hooks(hooks: Mapping) -> Iterator[str]:
     """Further hooks may have any name, but not one that is nearly a default hook's."""
-    for name in set(hooks) - DEFAULT_HOOKS:
-        if hint := nearest(name, DEFAULT_HOOKS, ALMOST):
+    for name, hook in hooks.items():
+        hint = None if name in DEFAULT_HOOKS else nearest(name, DEFAULT_HOOKS, ALMOST)
+        if hint:
             yield f'default_hooks.{name}: not a default hook{_suggestion(hint)}'
+        elif isinstance(hook, Mapping) and 'type' not in hook:
+            yield f'default_hooks.{name}: it has no type'
+
+
+def _check_heads(heads: Mapping) -> Iterator[str]:
+    """A misspelt name makes a new head, of no type."""
+    typed = {name for name, head in heads.items() if isinstance(head, Mapping) and 'type' in head}
+    for name in set(heads) - typed:
+        if isinstance(heads[name], Mapping):
+            yield f'model.heads.{name}: it has no type{_suggestion(nearest(name, typed))}'
 
 
 def _check_typed(path: str, config: Mapping, scope: str) -> Iterator[str]:

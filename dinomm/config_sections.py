@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from .signatures import accepted_arguments, named_parameters
@@ -22,8 +23,11 @@ CONFIG_KEYS = {
     'tta_pipeline',
 }
 DEFAULT_HOOKS = {
+    'bad_images',
     'checkpoint',
+    'health',
     'logger',
+    'non_finite',
     'param_scheduler',
     'runtime_info',
     'sampler_seed',
@@ -50,6 +54,7 @@ KEYS_BY_PLACE = (
     (r'\.policies(\.\d+)+$', {'magnitude_key', 'magnitude_range'}),
     (r'\.vision_encoder$', {'pretrained'}),
 )
+VIEW = re.compile(r'\.pipeline\.\d+\.views\.\d+(\.(?:jitter|blur|solarize))?$')
 FIXED_KEYS = {
     'auto_scale_lr': {'base_batch_size', 'enable', 'rule'},
     'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
@@ -88,6 +93,12 @@ def section_keys(path: str, section: Mapping) -> set[str] | None:
         return _parameters(OptimWrapper) | OPTIM_WRAPPER_KEYS
     if path.endswith('_dataloader') and 'dataset' in section:
         return _parameters(DataLoader) | DATALOADER_KEYS
+    if path.endswith('.teacher_temp'):
+        from .engine.schedules import TeacherTemperature
+
+        return set(TeacherTemperature._fields)
+    if view := VIEW.search(path):
+        return _keys_of_view(view[1])
     owners: dict[str, Callable[..., Any]] = {
         'val_cfg': runner.ValLoop,
         'test_cfg': runner.TestLoop,
@@ -95,6 +106,13 @@ def section_keys(path: str, section: Mapping) -> set[str] | None:
         'randomness': runner.Runner.set_randomness,
     }
     return _parameters(owners[path]) if path in owners else None
+
+
+def _keys_of_view(part: str | None) -> set[str]:
+    from .datasets.transforms import views
+
+    parts = {'.jitter': views.Jitter, '.blur': views.Blur, '.solarize': views.Solarize}
+    return {field.name for field in fields(parts[part] if part else views.View)}
 
 
 def arguments(path: str, target: Callable[..., Any]) -> set[str] | None:

@@ -73,11 +73,12 @@ def check_values(config: Config) -> None:
     Raises:
         ValueError: The first key whose value makes no sense, and what it may be.
     """
-    for problem in _problems(config):
+    for problem in value_problems(config):
         raise ValueError(problem)
 
 
-def _problems(config: Config) -> Iterator[str]:
+def value_problems(config: Config) -> Iterator[str]:
+    """All keys whose value makes no sense, a sentence each."""
     for path, least in WHOLE_FROM.items():
         value = _value(config, path)
         if value is not None and not (_is_whole(value) and value >= least):

@@ -1,11 +1,76 @@
-"""What the options of ``tools/train.py`` change in a config."""
+"""The options of ``tools/train.py``, and what they change in a config."""
 
+import argparse
 from pathlib import Path
 
 from mmengine.config import Config
 
+from dinomm import launch
 from dinomm.classifier_config import is_classifier
 from dinomm.detector_config import is_detector, set_detector_amp
+from dinomm.learning_rate import scale_lr
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What describes a run on the command line, but for what `launch.parse_args` adds."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--data', metavar='FOLDER', help='your own images; for a detector, your own COCO data'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='FILE',
+        help='go on from the newest checkpoint of the work directory, or from FILE',
+    )
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='auto',
+        choices=['auto', 'bfloat16', 'float16'],
+        help='mixed precision (auto: bfloat16, of a detector float16)',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='fit the learning rate to the effective batch size (auto_scale_lr of the config)',
+    )
+    parser.add_argument('--no-validate', action='store_true', help='leave the validation out')
+    parser.add_argument(
+        '--stop-on-collapse',
+        action='store_true',
+        help='end with a checkpoint and exit status 3 when the run has collapsed',
+    )
+    parser.add_argument('--seed', type=int, help='instead of randomness.seed of the config')
+
+
+def resolve(args: argparse.Namespace, num_processes: int | None = None) -> Config:
+    """The config of the run that a command line describes.
+
+    Args:
+        args: Of :func:`add_run_options` and `launch.parse_args`.
+        num_processes: For which ``--auto-scale-lr`` scales; by default those that were started.
+
+    Raises:
+        ValueError: The config cannot be read, or an option does not fit it.
+    """
+    config = launch.read_config(args.config, args.cfg_options)
+    launch.set_work_dir(config, args.config, args.work_dir)
+    launch.set_data(config, args.data)
+    if args.no_validate:
+        launch.drop_validation(config)
+    if args.amp:
+        set_amp(config, args.amp)
+    if args.auto_scale_lr:
+        scale_lr(config, num_processes or launch.num_processes(args.launcher))
+    if args.stop_on_collapse:
+        set_stop_on_collapse(config)
+    if args.seed is not None:
+        config.randomness = {'seed': args.seed}
+    if args.resume:
+        set_resume(config, args.resume)
+    return config
 
 
 def set_amp(config: Config, dtype: str) -> None:

@@ -76,6 +76,8 @@ log_processor = dict(window_size=10)
 default_scope = 'dinomm'
 """
 
+DINO = {'type': 'SelfDistillation', 'backbone': {'type': 'ResNet', 'depth': 18}}
+
 
 @pytest.fixture
 def config(tmp_path):
@@ -153,6 +155,32 @@ def test_sound_config(config):
             ['param_scheduler.0.eta_mim', "'eta_min'?"],
         ),
         ({'default_hooks.chekpoint': {}}, ['default_hooks.chekpoint', "'checkpoint'?"]),
+        ({'default_hooks.healt': {'repeat': 3}}, ['default_hooks.healt', "'health'?"]),
+        ({'default_hooks.own': {'repeat': 3}}, ['default_hooks.own: it has no type']),
+        (
+            {'custom_hooks': [{'type': 'TeacherEMAHook', 'momentm': 1}]},
+            ['custom_hooks.0.momentm', "'momentum'?"],
+        ),
+        (
+            {'model': {**DINO, 'heads': {'view': {'type': 'DINOHead'}, 'viev': {}}}},
+            ["model.heads.viev: it has no type; did you mean 'view'?"],
+        ),
+        (
+            {'train_dataloader.dataset.pipeline': [{'type': 'MultiCrop', 'views': [{'sise': 3}]}]},
+            ['pipeline.0.views.0.sise', "'size'?"],
+        ),
+        (
+            {
+                'train_dataloader.dataset.pipeline': [
+                    {'type': 'MultiCrop', 'views': [{'size': 3, 'blur': {'radus': 1}}]}
+                ]
+            },
+            ['pipeline.0.views.0.blur.radus', "'radius'?"],
+        ),
+        (
+            {'model': {**DINO, 'heads': {'v': {'type': 'DINOHead', 'teacher_temp': {'strat': 1}}}}},
+            ['model.heads.v.teacher_temp.strat', "'start'?"],
+        ),
         ({'default_hooks.checkpoint.save_bst': 'a'}, ['checkpoint.save_bst', "'save_best'?"]),
         ({'env_cfg.cudnn_benchmrk': True}, ['env_cfg.cudnn_benchmrk', "'cudnn_benchmark'?"]),
         ({'env_cfg.mp_cfg.opencv_threads': 0}, ['mp_cfg.opencv_threads', "'opencv_num_threads'?"]),

@@ -29,6 +29,14 @@ NOT_RUN = {
 }
 """Commands that the pages' tests leave out, and who runs them."""
 
+NOT_RUN |= dict.fromkeys(
+    (
+        'python tools/doctor.py configs/dino/quickstart_photos.py --data ~/photos',
+        'python tools/doctor.py configs/dino/dino_vit-small-p16_8xb64-coslr-100e_in1k.py '
+        '--data ~/photos',
+    ),
+    'the few photographs are a fault in its eyes; tests/integration/test_doctor.py runs it',
+)
 SWIN_DETECTOR = 'configs/detection/mask-rcnn_swin-tiny-w7_fpn_1x_coco.py'
 OF_EIGHT = f'bash tools/dist_train.sh {SWIN_DETECTOR} 8 --cfg-options pretrained='
 NOT_RUN |= dict.fromkeys(

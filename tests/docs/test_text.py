@@ -17,7 +17,12 @@ ROOTS = 'model|train_|val_|test_|optim_wrapper|custom_hooks|default_hooks|param_
 KEY = re.compile(rf'(?:{ROOTS})[\w.]*\.[\w.]+=\S+|(?:load_from|find_unused_parameters)=\S+')
 ANY_CONFIG = 'configs/dino/dino_vit-small-p16_8xb64-coslr-100e_in1k.py'
 CONFIGS = {
-    'model.backbone.with_cp': 'configs/esvit/esvit_swin-tiny-w14-continue_16xb32-coslr-300e_in1k.py'
+    'model.backbone.with_cp': (
+        'configs/esvit/esvit_swin-tiny-w14-continue_16xb32-coslr-300e_in1k.py'
+    ),
+    'model.heads.region.num_prototypes': 'configs/esvit/quickstart_swin.py',
+    'model.heads.koleo.loss_weight': 'configs/dinov2/quickstart_dinov2.py',
+    'model.heads.patch.loss_weight': 'configs/dinov2/quickstart_dinov2.py',
 }
 
 

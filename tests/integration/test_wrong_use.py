@@ -75,7 +75,7 @@ WITH_CFG_OPTIONS = {
     'root': ('train_dataloader.dataset.root=nowhere', 'train_dataloader.dataset.root', '--data'),
     'scale': (f'{VIEWS}.0.scale=[0.5,2]', 'views[0].scale', 'to 1, but is [0.5, 2]'),
     'size': (f'{VIEWS}.0.size=-3', 'views[0].size', 'whole number from 1'),
-    'view key': (f'{VIEWS}.2.sise=3', 'views[2].sise', "did you mean 'size'?"),
+    'view key': (f'{VIEWS}.2.sise=3', 'views.2.sise', "did you mean 'size'?"),
     'num_global_views': ('model.num_global_views=9', 'the data give 4 views'),
     'in_channels': (
         f'{HEAD}.in_channels=48',
