@@ -17,7 +17,7 @@ def is_classifier(config: Config) -> bool:
     return isinstance(name, str) and name.rpartition('.')[2] == 'ImageClassifier'
 
 
-def set_classifier_data(config: Config, root: str) -> None:
+def set_classifier_data(config: Config, root: str, data_root: str | None = None) -> None:
     """Trains and tests a classifier on a person's own labelled images.
 
     ``root/train`` and ``root/val`` are used if both exist; else a fifth of the images is tested
@@ -29,7 +29,7 @@ def set_classifier_data(config: Config, root: str) -> None:
     require_root(root, '--data')
     root = root if is_url(root) else os.path.expanduser(root)
     train = train_folder(root)
-    has_labels, labels = find_labels(train)
+    has_labels, labels = find_labels(train, data_root)
     if not has_labels:
         raise ValueError(
             f'--data {root} shows no two classes: a classifier needs a folder for each class '
@@ -37,20 +37,20 @@ def set_classifier_data(config: Config, root: str) -> None:
         )
     own = {'root': train} if train != root else {'root': root, 'part': 'train'}
     other = {'root': str(Path(root, 'val'))} if train != root else {'root': root, 'part': 'val'}
-    classes = class_names(train, labels)
+    classes = class_names(train, labels, data_root)
     for loader, place in (('train', own), ('val', other), ('test', other)):
         dataset = config[f'{loader}_dataloader'].dataset
-        dataset.update(place, labels=labels, classes=classes)
+        dataset.update(place, labels=labels, classes=classes, data_root=data_root)
         if 'part' in place:
             dataset.val_fraction = HELD_OUT
     set_num_classes(config, len(classes))
 
 
-def class_names(root: str, labels: str | None) -> tuple[str, ...]:
+def class_names(root: str, labels: str | None, data_root: str | None) -> tuple[str, ...]:
     """Names of the classes, sorted."""
     from dinomm.datasets import ImageFiles
 
-    images = ImageFiles(root, labels=labels)  # type: ignore[arg-type]
+    images = ImageFiles(root, labels=labels, data_root=data_root)  # type: ignore[arg-type]
     names = images.metainfo.get('classes')
     if names is None:
         numbers: Any = images.labels

@@ -83,14 +83,19 @@ def train_folder(root: str) -> str:
     return parts[0] if all(map(os.path.isdir, parts)) else root
 
 
-def find_labels(root: str) -> tuple[bool, str | None]:
-    """Whether images belong to two or more classes, and ``ImageFiles.labels`` that says so."""
+def find_labels(root: str, data_root: str | None = None) -> tuple[bool, str | None]:
+    """Whether images belong to two or more classes, and ``ImageFiles.labels`` that says so.
+
+    Args:
+        root: As of :class:`~dinomm.datasets.image_files.ImageFiles`.
+        data_root: Likewise, for a list.
+    """
     if is_image_folder(root):
         folders = [p for p in Path(root).iterdir() if p.is_dir() and not p.name.startswith('.')]
         return len(folders) > 1, 'folder'
     from dinomm.datasets.listing import find_images
 
-    listing = find_images(root)
+    listing = find_images(root, data_root)
     first = {path.rpartition('/')[0].split('/', 1)[0] for path in listing.paths}
     if len(first) > 1 and '' not in first and not root.endswith('.txt'):
         return True, 'folder'

@@ -18,6 +18,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         '--data', metavar='FOLDER', help='your own images; for a detector, your own COCO data'
     )
     parser.add_argument(
+        '--data-root',
+        metavar='FOLDER',
+        help='where the paths of a list given by --data begin (its own folder); / allows absolute',
+    )
+    parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
@@ -57,7 +62,7 @@ def resolve(args: argparse.Namespace, num_processes: int | None = None) -> Confi
     """
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
-    launch.set_data(config, args.data)
+    launch.set_data(config, args.data, args.data_root)
     if args.no_validate:
         launch.drop_validation(config)
     if args.amp:

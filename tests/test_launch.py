@@ -103,6 +103,31 @@ def test_a_list(config, folder, lines, labelled):
         assert config.val_cfg is None
 
 
+def test_a_list_of_paths_below_another_folder(config, folder, tmp_path):
+    (tmp_path / 'list.txt').write_text(f'{folder}/cat/a.jpg 0\n{folder}/dog/b.jpg 1')
+    with pytest.raises(ValueError, match='is absolute, and a list names images below'):
+        launch.set_data(config, str(tmp_path / 'list.txt'))
+    launch.set_data(config, str(tmp_path / 'list.txt'), '/')
+    assert config.val_cfg is not None
+    for loader in (config.train_dataloader, config.val_dataloader):
+        assert loader.dataset.data_root == '/'
+    launch.set_data(config, str(folder))
+    assert config.train_dataloader.dataset.data_root is None
+
+
+@pytest.mark.parametrize(
+    ('data', 'data_root', 'says'),
+    [
+        ('photos', '/', '--data-root / is where the paths of a list begin, but --data is photos'),
+        (None, '/', '--data is not given: leave it out, or give a list'),
+        ('list.txt', '/no/where', '--data-root /no/where is no folder'),
+    ],
+)
+def test_a_data_root_of_no_use(config, data, data_root, says):
+    with pytest.raises(ValueError, match=says):
+        launch.set_data(config, data, data_root)
+
+
 def test_a_url(config, folder, tmp_path):
     pytest.importorskip('fsspec')
     launch.set_data(config, f'file://{folder}')
