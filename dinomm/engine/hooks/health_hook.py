@@ -12,7 +12,7 @@ from mmengine.model import is_model_wrapper
 from dinomm.engine.measures import StepMeasures, weight_distance
 from dinomm.engine.stopping import CollapseError, save_now
 from dinomm.evaluation.health import judge_knn
-from dinomm.evaluation.health_rules import WARM_UP, HeadFacts, RunFacts, judge_measures
+from dinomm.evaluation.health_rules import HeadFacts, RunFacts, judge_measures
 from dinomm.evaluation.verdict import Verdict
 from dinomm.registry import HOOKS
 from dinomm.visualization.files import replaced_when_whole
@@ -135,9 +135,8 @@ class HealthHook(Hook):
     def _judge(self, runner, iteration: int) -> None:
         if is_main_process():
             facts, done = run_facts(runner), self._done(runner)
-            self.verdicts = judge_measures(self.scalars, facts, done)
-            if done > 2 * WARM_UP:
-                self.verdicts.append(judge_knn(self.scalars))
+            verdicts = judge_measures(self.scalars, facts, done)
+            self.verdicts = [*verdicts, judge_knn(self.scalars, done)]
             self._tell(runner)
             self._write(runner, iteration, facts)
         if not self.stop_on_collapse:

@@ -263,7 +263,7 @@ def test_k_nn_is_taken_from_the_validation(make_runner):
     runner = trained(make_runner, hooks_with())
     hook = hook_of(runner)
     for accuracy in (50.0, 40.0):
-        runner.train_loop._iter += 1
+        runner.train_loop._iter += 1  # after all steps: the whole run is done
         hook.after_val_epoch(runner, {'knn/top1_k20': accuracy, 'knn/top5_k20': 0.0})
     (verdict,) = [v for v in hook.verdicts if v.subject == 'k-NN']
     assert verdict.state == 'bad' and '50.0 % at first' in verdict.text
