@@ -62,6 +62,7 @@ class HealthHook(Hook):
         self._first_step: int | None = None
         self._measures: StepMeasures | None = None
         self._told: dict[str, int] = {}
+        self._knn: Verdict | None = None
         self._collapse: str | None = None
 
     # ---- what is carried on
@@ -119,10 +120,11 @@ class HealthHook(Hook):
         self._judge(runner, iteration)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Takes the k-NN accuracies."""
+        """Takes the k-NN accuracies, and judges them once."""
         for name, value in (metrics or {}).items():
             if '/top1_k' in name:
                 self.scalars.setdefault(name, {})[runner.iter] = float(value)
+        self._knn = None
         if self._first_step is not None:
             self._judge(runner, runner.iter)
 
@@ -135,8 +137,8 @@ class HealthHook(Hook):
     def _judge(self, runner, iteration: int) -> None:
         if is_main_process():
             facts, done = run_facts(runner), self._done(runner)
-            verdicts = judge_measures(self.scalars, facts, done)
-            self.verdicts = [*verdicts, judge_knn(self.scalars, done)]
+            self._knn = self._knn or judge_knn(self.scalars, done)
+            self.verdicts = [*judge_measures(self.scalars, facts, done), self._knn]
             self._tell(runner)
             self._write(runner, iteration, facts)
         if not self.stop_on_collapse:

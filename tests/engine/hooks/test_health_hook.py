@@ -269,6 +269,17 @@ def test_k_nn_is_taken_from_the_validation(make_runner):
     assert verdict.state == 'bad' and '50.0 % at first' in verdict.text
 
 
+def test_k_nn_is_judged_at_validations_alone(make_runner):
+    class Validate(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter in (0, 2):
+                hook_of(runner).after_val_epoch(runner, {'knn/top1_k20': 50.0})
+
+    runner = trained(make_runner, hooks_with(1), hooks=[Validate()])
+    (verdict,) = [v for v in hook_of(runner).verdicts if v.subject == 'k-NN']
+    assert verdict.state == 'unknown' and 'not risen yet (50.0 % before training' in verdict.text
+
+
 @pytest.mark.parametrize('value', [0, 1.5, False])
 def test_wrong_use(value):
     with pytest.raises(ValueError, match=r'health\.repeat is .*: expected a whole number from 1'):
