@@ -1,6 +1,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -257,6 +258,31 @@ def test_past_measures_are_bounded(make_runner, monkeypatch):
     monkeypatch.setattr(health_hook, 'KEPT', 3)
     runner = trained(make_runner, hooks_with(1))
     assert list(hook_of(runner).scalars['health/cosine']) == [6, 7, 8]
+
+
+def test_the_share_that_is_done_counts_from_where_the_hook_began():
+    runner = SimpleNamespace(
+        optim_wrapper=SimpleNamespace(steps=6, accumulative_counts=2), max_iters=16
+    )
+    hook = HealthHook()
+    assert hook._done(runner) == 6 / 8
+    hook._first_step = 4  # resumed from a run without it
+    assert hook._done(runner) == 2 / 4
+
+
+@pytest.mark.parametrize(
+    ('centering', 'images'), [('MeanCentering', 6), ('SinkhornKnopp', 2)], ids=str
+)
+def test_images_that_a_centering_sees_at_once(make_runner, centering, images):
+    runner = trained(
+        make_runner,
+        hooks_with(),
+        wrapper={'accumulative_counts': 3, 'clip_grad': {'max_norm': 0.5}},
+        model={'head': {'centering': {'type': centering}}},
+    )
+    facts = health_hook.run_facts(runner)
+    assert (facts.heads[0].centering, facts.heads[0].images) == (centering, images)
+    assert (facts.images, facts.lr, facts.max_norm) == (2, 1e-2, 0.5)
 
 
 def test_k_nn_is_taken_from_the_validation(make_runner):
