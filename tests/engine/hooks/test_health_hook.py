@@ -237,8 +237,9 @@ def test_it_stops_with_a_checkpoint_if_asked_to(make_runner, judged):
     resumed = make_runner(default_hooks=hooks_with(), load_from=path, resume=True)
     resumed.train()
     assert resumed.optim_wrapper.steps == 8
-    series = hook_of(resumed).scalars['health/view/kl']
-    assert list(series) == [2, 4, 6, 8]
+    hook = hook_of(resumed)
+    assert list(hook.scalars['health/view/kl']) == [2, 4, 6, 8]
+    assert hook._first_step == 0
 
 
 def test_a_collapse_at_the_end_stops_too(make_runner, judged):
