@@ -286,6 +286,12 @@ def test_images_that_a_centering_sees_at_once(make_runner, centering, images):
     assert (facts.images, facts.lr, facts.max_norm) == (2, 1e-2, 0.5)
 
 
+def test_the_distance_is_taken_before_the_teacher_moves(make_runner):
+    copies = {'momentum': 0.0, 'end_momentum': 0.0}  # a teacher that follows at once
+    runner = trained(make_runner, hooks_with(), teacher=copies)
+    assert all(hook_of(runner).scalars['health/weight_distance'].values())
+
+
 def test_k_nn_is_taken_from_the_validation(make_runner):
     runner = trained(make_runner, hooks_with())
     hook = hook_of(runner)
