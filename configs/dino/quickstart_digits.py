@@ -35,7 +35,7 @@ model = dict(
 )
 
 train_dataloader = dict(batch_size=64)
-train_cfg = dict(max_epochs=24, val_interval=4)
+train_cfg = dict(max_epochs=24, val_interval=4, val_begin=0)  # 0: untrained, to compare with
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 auto_scale_lr = dict(base_batch_size=64)
 # weight decay stays at 0.04: its rise to 0.4 is for long runs

@@ -26,6 +26,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     uninterrupted run; transforms that draw from a worker's random state draw others. A validation
     that the kill prevented is made up for.
 
+    ``train_cfg.val_begin=0`` validates before the first step too, which tells what the network
+    gives untrained.
+
     After SIGTERM or SIGUSR1 the run writes a checkpoint at the next optimizer step (several
     processes at the one after it), or instead of a validation, and raises
     :class:`~dinomm.preemption.PreemptedError`.
@@ -59,7 +62,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train')
         at_boundary = self._iter == self._epoch * len(self.dataloader)
         validated = self.runner.message_hub.runtime_info.get(VALIDATED)
-        if self.runner._resume and at_boundary and validated != self._epoch:
+        if at_boundary and validated != self._epoch:
             self._validate_if_due()
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
@@ -97,7 +100,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         loop = self.runner.val_loop
         self._decide_current_val_interval()
         at_end = self._epoch == self._max_epochs
-        if loop is None or self._epoch < max(self.val_begin, 1):
+        if loop is None or self._epoch < self.val_begin:
             return
         if self._epoch % self.val_interval == 0 or at_end:
             if self.stop.agreed():

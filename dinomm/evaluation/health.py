@@ -22,6 +22,10 @@ STILL_FALLING = 0.01
 """A loss that fell by this share between the last two fifths is still falling."""
 KNN_POINTS = 2.0
 """Smaller differences of k-NN accuracy, in points, count as noise."""
+KNN_FROM = 0.2
+"""Share of a run in which k-NN says nothing."""
+KNN_RISEN = 0.5
+"""Share of a run after which k-NN should have risen."""
 WARM_UP = 0.1
 """Share of a run in which a loss near ln K is no news, as the rate still rises."""
 WAITING = 0.25
@@ -42,7 +46,7 @@ def judge(
     return [
         *(judge_loss(h, scalars.get(f'loss_{h}', {}), v, done) for h, v in uniform.items()),
         judge_trend(scalars.get('loss', {})),
-        judge_knn(scalars),
+        judge_knn(scalars, done),
         judge_loader(scalars),
     ]
 
@@ -116,8 +120,11 @@ def judge_trend(loss: Series) -> Verdict:
     return Verdict('good', subject, f'The loss is level, {change}: this schedule is used up.')
 
 
-def judge_knn(scalars: Mapping[str, Series]) -> Verdict:
-    """Whether k-NN accuracy rose; of several k the largest counts."""
+def judge_knn(scalars: Mapping[str, Series], done: float = 1.0) -> Verdict:
+    """Whether k-NN accuracy rose from the first validation; of several k the largest counts.
+
+    That is one of the untrained network with ``train_cfg.val_begin=0``. ``done`` as of `judge`.
+    """
     subject = 'k-NN'
     by_k = knn_series(scalars)
     if not by_k:
@@ -137,13 +144,16 @@ def judge_knn(scalars: Mapping[str, Series]) -> Verdict:
             'train_cfg.val_interval.',
         )
     first, best, last = values[0], max(values), values[-1]
-    course = f'{first:.1f} % at first, {best:.1f} % at best, {last:.1f} % now, k = {k}'
-    if last < first:
+    start = 'at first' if min(series) else 'before training'
+    course = f'{first:.1f} % {start}, {best:.1f} % at best, {last:.1f} % now, k = {k}'
+    if done <= KNN_FROM:
+        return Verdict('unknown', subject, f'It is too early to say ({course}).')
+    if last < first - KNN_POINTS:
         return Verdict(
             'bad',
             subject,
             f'Accuracy is below its start ({course}): the features got worse; lower '
-            'optim_wrapper.optimizer.lr or the end of the teacher temperature.',
+            'optim_wrapper.optimizer.lr or the teacher_temp of the heads.',
         )
     if last < best - KNN_POINTS:
         return Verdict(
@@ -152,16 +162,20 @@ def judge_knn(scalars: Mapping[str, Series]) -> Verdict:
             f'Accuracy fell from its best ({course}): use the checkpoint best_*.pth, and a lower '
             'optim_wrapper.optimizer.lr next time.',
         )
-    if best < first + KNN_POINTS:
+    rose = best >= first + KNN_POINTS
+    if not rose and best < 100 - KNN_POINTS:
+        if done < KNN_RISEN:
+            return Verdict('unknown', subject, f'Accuracy has not risen yet ({course}).')
         return Verdict(
             'watch',
             subject,
-            f'Accuracy hardly moved ({course}): train for more steps (train_cfg.max_epochs), and '
-            'compare with the untrained network.',
+            f'Accuracy is no better than at its start ({course}): train for more steps '
+            '(train_cfg.max_epochs), and look whether the loss of every head has left ln K.',
         )
     rising = last >= max(values[:-1])
-    end = 'and still rises: longer may give more.' if rising else 'and holds.'
-    return Verdict('good', subject, f'Accuracy rose ({course}) {end}')
+    end = 'and still rises: longer may give more.' if rose and rising else 'and holds.'
+    what = 'rose' if rose else 'was high from the start'
+    return Verdict('good', subject, f'Accuracy {what} ({course}) {end}')
 
 
 def judge_loader(scalars: Mapping[str, Series]) -> Verdict:

@@ -130,11 +130,12 @@ def judge_targets(
         )
     nothing_learned = cross_entropy > NOTHING_LEARNED * uniform and entropy > BLURRED * uniform
     if nothing_learned or entropy > UNIFORM * uniform:
+        almost = '' if entropy > UNIFORM * uniform else 'almost '
         return Verdict(
             'bad',
             subject,
-            f'The targets are uniform over the prototypes ({values}), so there is nothing to '
-            f'learn: sharpen them, {_colder(head)}.',
+            f'The targets are {almost}uniform over the prototypes ({values}), so there is nothing '
+            f'to learn: sharpen them, {_colder(head)}.',
             is_collapse=True,
         )
     return Verdict(
@@ -214,7 +215,7 @@ def judge_gradient(scalars: Mapping[str, Series], facts: RunFacts, done: float) 
     series = scalars.get('health/grad_norm', {})
     values = [series[iteration] for iteration in sorted(series)]
     if len(values) < USUAL + NEEDED:
-        return unknown(subject)
+        return unknown(subject, USUAL + NEEDED)
     now, usual = median(values[-NEEDED:]), median(values[:-NEEDED])
     course = f'norm {now:.3g} now, {usual:.3g} before'
     if now > EXPLODING * usual and done >= WARM_UP:
@@ -260,9 +261,9 @@ def recent(scalars: Mapping[str, Series], name: str) -> float | None:
     return mean([series[iteration] for iteration in sorted(series)[-RECENT:]])
 
 
-def unknown(subject: str) -> Verdict:
+def unknown(subject: str, needed: int = NEEDED) -> Verdict:
     """Too early to say."""
-    text = f'Fewer than {NEEDED} measurements: wait, or lower default_hooks.logger.interval.'
+    text = f'Fewer than {needed} measurements: wait, or lower default_hooks.logger.interval.'
     return Verdict('unknown', subject, text)
 
 

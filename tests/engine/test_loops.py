@@ -1,5 +1,6 @@
 import pytest
 from mmengine.hooks import Hook
+from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import SequentialSampler
 
 
@@ -73,3 +74,26 @@ def test_a_sampler_that_cannot_start_inside(make_runner, make_loader, views):
     assert [(e, i) for e, i, _ in record.batches] == [(0, 3)] + [(1, i) for i in range(4)]
     for (*_, actual), (*_, expected) in zip(record.batches, whole.batches[3:], strict=True):
         assert actual.equal(expected)
+
+
+class Validations(BaseLoop):
+    """Notes when it is run."""
+
+    def __init__(self, runner):
+        super().__init__(runner, [])
+        self.at = []
+
+    def run(self):
+        self.at.append(self.runner.iter)
+        self.runner.call_hook('after_val_epoch', metrics={})
+
+
+@pytest.mark.parametrize(
+    ('begin', 'expected'), [(0, [0, 4, 8]), (1, [4, 8]), (2, [8])], ids='val_begin={}'.format
+)
+def test_validates_from_val_begin_on(make_runner, make_loader, begin, expected):
+    options = {'train_cfg': {'type': 'ResumableEpochLoop', 'max_epochs': 2, 'val_begin': begin}}
+    runner = make_runner(train_dataloader=make_loader(8, 2), **options)
+    runner._val_loop = validations = Validations(runner)
+    runner.train()
+    assert validations.at == expected

@@ -142,6 +142,14 @@ def test_features():
     }
 
 
+def test_the_student_comes_first():
+    measures = StepMeasures()
+    measures.see_features(torch.randn(20, 16), torch.ones(20, 16))
+    read = measures.read({})
+    assert read['feature_std_student'] > 0.5 and read['effective_rank_student'] > 5
+    assert read['feature_std_teacher'] < 1e-4 and read['effective_rank_teacher'] < 1.01
+
+
 @pytest.mark.parametrize('rank', [1, 3, 7])
 def test_effective_rank_counts_equal_directions(rank):
     basis = torch.linalg.qr(torch.randn(30, 30))[0]

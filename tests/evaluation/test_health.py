@@ -90,21 +90,33 @@ def test_trend_does_not_depend_on_the_order_of_reading():
 
 
 @pytest.mark.parametrize(
-    ('values', 'state', 'words'),
+    ('values', 'done', 'state', 'words'),
     [
-        ((), 'unknown', 'No k-NN'),
-        ((50.0,), 'unknown', 'val_interval'),
-        ((50.0, 60.0, 49.0), 'bad', 'below its start'),
-        ((50.0, 60.0, 57.0), 'watch', 'fell'),
-        ((50.0, 50.5, 51.0), 'watch', 'hardly'),
-        ((50.0, 60.0, 59.0), 'good', 'holds'),
-        ((50.0, 60.0, 61.0), 'good', 'still rises'),
+        ((), 1.0, 'unknown', 'No k-NN'),
+        ((50.0,), 1.0, 'unknown', 'val_interval'),
+        ((50.0, 40.0), 0.2, 'unknown', 'too early'),
+        ((50.0, 40.0), 0.21, 'bad', 'below its start'),
+        ((50.0, 60.0, 47.9), 1.0, 'bad', 'below its start'),
+        ((50.0, 60.0, 48.1), 1.0, 'watch', 'fell'),
+        ((50.0, 60.0, 57.9), 1.0, 'watch', 'fell'),
+        ((50.0, 51.5, 49.6), 0.5, 'watch', 'no better than at its start'),
+        ((50.0, 51.5, 49.6), 0.49, 'unknown', 'not risen yet'),
+        ((50.0, 52.1), 0.5, 'good', 'rose'),
+        ((98.0, 98.0), 0.5, 'good', 'was high from the start'),
+        ((50.0, 60.0, 59.0), 1.0, 'good', 'and holds.'),
+        ((50.0, 60.0, 61.0), 1.0, 'good', 'still rises'),
     ],
 )
-def test_knn(values, state, words):
+def test_knn(values, done, state, words):
     logged = {'knn/top1_k20': series(*values)} if values else {}
-    verdict = health.judge_knn({**logged, 'knn/top5_k20': series(*[0.0] * 3)})
+    verdict = health.judge_knn({**logged, 'knn/top5_k20': series(*[0.0] * 3)}, done)
     assert (verdict.state, words in verdict.text) == (state, True), verdict
+
+
+def test_knn_before_training_is_called_so():
+    values = {0: 50.0, 10: 60.0}
+    assert '50.0 % before training' in health.judge_knn({'knn/top1_k20': values}).text
+    assert '50.0 % at first' in health.judge_knn({'knn/top1_k20': series(50.0, 60.0)}).text
 
 
 def test_largest_k_counts_by_number():

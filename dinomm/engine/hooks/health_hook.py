@@ -12,7 +12,7 @@ from mmengine.model import is_model_wrapper
 from dinomm.engine.measures import StepMeasures, weight_distance
 from dinomm.engine.stopping import CollapseError, save_now
 from dinomm.evaluation.health import judge_knn
-from dinomm.evaluation.health_rules import WARM_UP, HeadFacts, RunFacts, judge_measures
+from dinomm.evaluation.health_rules import HeadFacts, RunFacts, judge_measures
 from dinomm.evaluation.verdict import Verdict
 from dinomm.registry import HOOKS
 from dinomm.visualization.files import replaced_when_whole
@@ -62,6 +62,7 @@ class HealthHook(Hook):
         self._first_step: int | None = None
         self._measures: StepMeasures | None = None
         self._told: dict[str, int] = {}
+        self._knn: Verdict | None = None
         self._collapse: str | None = None
 
     # ---- what is carried on
@@ -119,10 +120,11 @@ class HealthHook(Hook):
         self._judge(runner, iteration)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
-        """Takes the k-NN accuracies."""
+        """Takes the k-NN accuracies, and judges them once."""
         for name, value in (metrics or {}).items():
             if '/top1_k' in name:
                 self.scalars.setdefault(name, {})[runner.iter] = float(value)
+        self._knn = None
         if self._first_step is not None:
             self._judge(runner, runner.iter)
 
@@ -135,9 +137,8 @@ class HealthHook(Hook):
     def _judge(self, runner, iteration: int) -> None:
         if is_main_process():
             facts, done = run_facts(runner), self._done(runner)
-            self.verdicts = judge_measures(self.scalars, facts, done)
-            if done > 2 * WARM_UP:
-                self.verdicts.append(judge_knn(self.scalars))
+            self._knn = self._knn or judge_knn(self.scalars, done)
+            self.verdicts = [*judge_measures(self.scalars, facts, done), self._knn]
             self._tell(runner)
             self._write(runner, iteration, facts)
         if not self.stop_on_collapse:

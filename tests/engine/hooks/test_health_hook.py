@@ -1,6 +1,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -236,8 +237,9 @@ def test_it_stops_with_a_checkpoint_if_asked_to(make_runner, judged):
     resumed = make_runner(default_hooks=hooks_with(), load_from=path, resume=True)
     resumed.train()
     assert resumed.optim_wrapper.steps == 8
-    series = hook_of(resumed).scalars['health/view/kl']
-    assert list(series) == [2, 4, 6, 8]
+    hook = hook_of(resumed)
+    assert list(hook.scalars['health/view/kl']) == [2, 4, 6, 8]
+    assert hook._first_step == 0
 
 
 def test_a_collapse_at_the_end_stops_too(make_runner, judged):
@@ -259,14 +261,56 @@ def test_past_measures_are_bounded(make_runner, monkeypatch):
     assert list(hook_of(runner).scalars['health/cosine']) == [6, 7, 8]
 
 
+def test_the_share_that_is_done_counts_from_where_the_hook_began():
+    runner = SimpleNamespace(
+        optim_wrapper=SimpleNamespace(steps=6, accumulative_counts=2), max_iters=16
+    )
+    hook = HealthHook()
+    assert hook._done(runner) == 6 / 8
+    hook._first_step = 4  # resumed from a run without it
+    assert hook._done(runner) == 2 / 4
+
+
+@pytest.mark.parametrize(
+    ('centering', 'images'), [('MeanCentering', 6), ('SinkhornKnopp', 2)], ids=str
+)
+def test_images_that_a_centering_sees_at_once(make_runner, centering, images):
+    runner = trained(
+        make_runner,
+        hooks_with(),
+        wrapper={'accumulative_counts': 3, 'clip_grad': {'max_norm': 0.5}},
+        model={'head': {'centering': {'type': centering}}},
+    )
+    facts = health_hook.run_facts(runner)
+    assert (facts.heads[0].centering, facts.heads[0].images) == (centering, images)
+    assert (facts.images, facts.lr, facts.max_norm) == (2, 1e-2, 0.5)
+
+
+def test_the_distance_is_taken_before_the_teacher_moves(make_runner):
+    copies = {'momentum': 0.0, 'end_momentum': 0.0}  # a teacher that follows at once
+    runner = trained(make_runner, hooks_with(), teacher=copies)
+    assert all(hook_of(runner).scalars['health/weight_distance'].values())
+
+
 def test_k_nn_is_taken_from_the_validation(make_runner):
     runner = trained(make_runner, hooks_with())
     hook = hook_of(runner)
     for accuracy in (50.0, 40.0):
-        runner.train_loop._iter += 1
+        runner.train_loop._iter += 1  # after all steps: the whole run is done
         hook.after_val_epoch(runner, {'knn/top1_k20': accuracy, 'knn/top5_k20': 0.0})
     (verdict,) = [v for v in hook.verdicts if v.subject == 'k-NN']
     assert verdict.state == 'bad' and '50.0 % at first' in verdict.text
+
+
+def test_k_nn_is_judged_at_validations_alone(make_runner):
+    class Validate(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter in (0, 2):
+                hook_of(runner).after_val_epoch(runner, {'knn/top1_k20': 50.0})
+
+    runner = trained(make_runner, hooks_with(1), hooks=[Validate()])
+    (verdict,) = [v for v in hook_of(runner).verdicts if v.subject == 'k-NN']
+    assert verdict.state == 'unknown' and 'not risen yet (50.0 % before training' in verdict.text
 
 
 @pytest.mark.parametrize('value', [0, 1.5, False])
