@@ -241,7 +241,7 @@ def _leaves(path: str, folder: str | Path, links: LinkedPlaces | None) -> str | 
     if fault := fault_of_name(path, in_url=is_url(folder)):
         return (
             f'{fault}, and a list names images below {folder}: write the path relative to that, or '
-            "set data_root, to '/' for absolute paths"
+            "set data_root (--data-root), to '/' for absolute paths"
         )
     if links and (place := links.outside(path)):
         return (
