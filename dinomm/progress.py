@@ -1,8 +1,11 @@
 """How far a long job is, told now and then."""
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 
 class Progress:
@@ -54,3 +57,40 @@ class Countdown:
         speed = self.done / max(time.monotonic() - self._start, 1e-9)
         left = timedelta(seconds=round((self.total - self.done) / max(speed, 1e-9)))
         return f'{self.done:,} of {self.total:,} {self.name}, {speed:.0f}/s, left {left}'
+
+
+class _Bar(Countdown):
+    """A countdown that moves a bar of rich's, without a thread: processes may be forked."""
+
+    def __init__(self, name: str, total: int, bars: Any) -> None:
+        super().__init__(name, total, lambda _line: bars.refresh(), seconds=0.1)
+        self._bars, self._task = bars, bars.add_task(name, total=total)
+
+    def add(self, count: int) -> None:
+        """Counts; beyond the total nothing."""
+        self._bars.update(self._task, completed=min(self.done + count, self.total))
+        super().add(count)
+
+
+@contextmanager
+def progress_bar(name: str, total: int) -> Iterator[Countdown]:
+    """Shows how far a job is: a bar on a terminal, elsewhere a line now and then.
+
+    Args:
+        name: What is counted.
+        total: How many there are.
+    """
+    if not sys.stdout.isatty():
+        yield Countdown(name, total, lambda line: print(line, flush=True), seconds=5)
+        return
+    from rich import progress
+
+    columns = (
+        progress.TextColumn('{task.description}'),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TaskProgressColumn(show_speed=True),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, auto_refresh=False) as bars:
+        yield _Bar(name, total, bars)

@@ -14,7 +14,7 @@ from dinomm.datasets.check_pool import inspect_all
 from dinomm.datasets.good_list import require_list, write_good
 from dinomm.datasets.inspection import Finding
 from dinomm.datasets.listing import Listing, find_images
-from dinomm.progress import Countdown
+from dinomm.progress import progress_bar
 
 NAMED = 3
 """Broken images of a kind that are shown."""
@@ -72,26 +72,30 @@ def run(args: argparse.Namespace) -> None:
         require_list(args.good, args.images, listing)
     print(f'{len(listing.paths):,} images in {args.images}', flush=True)
     tally, begin, interrupted = Tally(), time.monotonic(), False
-    countdown = Countdown('images', len(listing.paths), _tell, seconds=5)
-    try:
-        with closing(inspect_all(listing, args.workers, args.timeout, countdown.add)) as found:
-            for row, finding in found:
-                tally.add(row, finding)
-    except KeyboardInterrupt:
-        interrupted = True
+    with progress_bar('images', len(listing.paths)) as progress:
+        try:
+            with closing(inspect_all(listing, args.workers, args.timeout, progress.add)) as found:
+                for row, finding in found:
+                    tally.add(row, finding)
+        except KeyboardInterrupt:
+            interrupted = True
     seconds = time.monotonic() - begin
-    print_summary(tally, listing, countdown.done, seconds)
+    print_summary(tally, listing, progress.done, seconds)
     output = Path(args.output).expanduser()
     write_paths(output, sorted(listing.storage.name(i, listing.paths[i]) for i in tally.bad))
     if interrupted:
         raise CheckInterruptedError(
-            f'interrupted after {countdown.done:,} of {len(listing.paths):,} images: '
+            f'interrupted after {progress.done:,} of {len(listing.paths):,} images: '
             f'{args.output} names the {len(tally.bad):,} broken ones among them'
         )
     if args.good is not None:
         labels = _labels(args.images, listing)
         write_good(args.good, listing, labels, tally.bad, _tell)
-        print(f'{args.good}: the good ones; tools/train.py CONFIG --data {shlex.quote(args.good)}')
+        folder = shlex.quote(str(listing.storage.folder))  # type: ignore[attr-defined]
+        print(
+            f'{args.good}: the good ones; python tools/train.py CONFIG --data '
+            f'{shlex.quote(args.good)} --data-root {folder}'
+        )
     if tally.bad:
         raise BrokenImagesFoundError(
             f'{len(tally.bad):,} of {len(listing.paths):,} images cannot be read, named in '

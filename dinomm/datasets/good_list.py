@@ -40,6 +40,8 @@ def write_good(
 ) -> None:
     """Writes ``path [label]`` lines, in the listing's order, which ``read_list`` reads.
 
+    The paths begin where the listing's do.
+
     Args:
         file: Whole or as it was.
         listing: Files of this machine.
@@ -56,11 +58,10 @@ def write_good(
         for row, path in enumerate(listing.paths):
             if row in bad:
                 continue
-            name = os.path.abspath(listing.storage.name(row, path))
-            if '\n' in name or ('\t' in name and labels is not None):
+            if '\n' in path or ('\t' in path and labels is not None):
                 left_out += 1
                 continue
-            line = f'{name}\n' if labels is None else f'{name} {labels[row]}\n'
+            line = f'{path}\n' if labels is None else f'{path} {labels[row]}\n'
             lines.write(line.encode('utf-8', 'surrogateescape'))
     if left_out:
         tell(f'{left_out:,} paths with a line break or a tab, which no list can hold, left out')

@@ -43,19 +43,19 @@ def test_names_counts_and_lists(folder, tmp_path):
     assert '8 can be read, 2 cannot' in end.out and '2 truncated' in end.out
     assert f'{folder / BROKEN[0]}: ' in end.out
     assert '1 very small (a side below 32 pixels)' in end.out
-    listing = read_list(tmp_path / 'good.txt')
-    good = sorted(
-        str(path) for path in folder.rglob('*.*g') if not str(path).endswith(tuple(BROKEN))
-    )
+    assert f'CONFIG --data good.txt --data-root {folder}' in end.out
+    listing = read_list(tmp_path / 'good.txt', folder)
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*g'))
+    good = [path for path in found if path not in BROKEN]
     assert listing.paths == good
-    assert listing.labels == [path.split('/')[-2] for path in good]
-    assert check('good.txt', cwd=tmp_path).status == 0
+    assert listing.labels == [path.split('/')[0] for path in good]
+    assert check('good.txt', '--data-root', folder, cwd=tmp_path).status == 0
     assert (tmp_path / 'bad_images.txt').read_bytes() == b''
 
 
 def test_a_run_takes_the_list_of_the_good_ones(folder, tmp_path):
     assert check(folder, '--good', 'good.txt', cwd=tmp_path).status == 5
-    data = ImageFiles(tmp_path / 'good.txt')
+    data = ImageFiles(tmp_path / 'good.txt', data_root=folder)
     whole = ImageFiles(folder, labels='folder')
     assert data.metainfo == whole.metainfo
     kept = [i for i in range(len(whole)) if not whole.image_path(i).endswith(tuple(BROKEN))]
@@ -70,7 +70,7 @@ def test_the_labels_of_a_list_are_kept_in_its_order(folder, tmp_path):
     options = ('--data-root', folder, '--good', tmp_path / 'lists' / 'good.txt')
     assert check('list.txt', *options, cwd=tmp_path).status == 5
     written = (tmp_path / 'lists/good.txt').read_text()
-    assert written == f'{folder / names[0]} 7\n{folder / names[2]} 3\n'
+    assert written == f'{names[0]} 7\n{names[2]} 3\n'
 
 
 def test_what_no_list_can_hold(tmp_path):
@@ -82,7 +82,7 @@ def test_what_no_list_can_hold(tmp_path):
     end = check(folder, '--good', 'good.txt', cwd=tmp_path)
     assert end.status == 0, end.err
     assert 'class names with spaces' in end.out and '2 paths with a line break or a tab' in end.out
-    assert read_list(tmp_path / 'good.txt').labels == ['0', '1']
+    assert read_list(tmp_path / 'good.txt', folder).labels == ['0', '1']
 
 
 def test_shards(folder, tmp_path):
