@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from dinomm import launch
+from dinomm import data_config, launch
 from dinomm.classifier_config import is_classifier
 from dinomm.detector_config import is_detector, set_detector_amp
 from dinomm.learning_rate import scale_lr
@@ -62,9 +62,9 @@ def resolve(args: argparse.Namespace, num_processes: int | None = None) -> Confi
     """
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
-    launch.set_data(config, args.data, args.data_root)
+    data_config.set_data(config, args.data, args.data_root)
     if args.no_validate:
-        launch.drop_validation(config)
+        data_config.drop_validation(config)
     if args.amp:
         set_amp(config, args.amp)
     if args.auto_scale_lr:

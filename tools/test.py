@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dinomm import launch
+from dinomm import data_config, launch
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
     launch.set_checkpoint(config, args.checkpoint)
-    launch.set_data(config, args.data)
+    data_config.set_data(config, args.data)
     launch.require_data(config, testing=True)
     launch.require_test(config)
     launch.build_runner(config, args.launcher).test()

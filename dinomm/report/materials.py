@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from dinomm import launch
+from dinomm import data_config
 from dinomm.data_paths import require_root
 
 from .summary import run_views
@@ -47,7 +47,7 @@ class Materials(ExitStack):
         """The same, its data sets reading ``data`` as by ``tools/train.py --data``."""
         config = Config(self.run.config)
         if self.data is not None:
-            launch.set_data(config, self.data)
+            data_config.set_data(config, self.data)
         root = dataset_config(config, 'train').get('root')
         if root is None:
             raise ValueError('the data set of the run is no folder, list or shards of images')

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from torch.overrides import TorchFunctionMode
 
-from dinomm import launch
+from dinomm import data_config, launch
 from dinomm.registry import MODELS
 
 from . import tiny
@@ -80,7 +80,7 @@ def shrink(config: Config, data: Path) -> None:
     config.train_dataloader.dataset.root = str(data)
     if config.train_dataloader.sampler.get('epoch_size'):
         config.train_dataloader.sampler.epoch_size = 16
-    launch.drop_validation(config)
+    data_config.drop_validation(config)
     config.train_cfg.max_epochs = 2
     for scheduler in config.param_scheduler:
         if scheduler.get('begin'):

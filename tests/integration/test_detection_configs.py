@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dinomm import launch
+from dinomm import data_config, launch
 from dinomm.checkpoints.transfer import compare_backbone, read_backbone
 from dinomm.config_check import check_config
 
@@ -102,7 +102,7 @@ def test_random_weights_on_purpose(coco, tmp_path, capfd):
         {'pretrained': None},
     )
     detectors.shrink_network(config, detectors.pretraining(read(STEMS[-1])).model.backbone)
-    launch.drop_validation(config)
+    data_config.drop_validation(config)
     detectors.shrink_work(config, coco, tmp_path / 'work')
     launch.build_runner(config).train()
     assert 'the backbone starts from random weights' in capfd.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-from dinomm import launch
+from dinomm import data_config, launch
 from dinomm.models import encode
 from dinomm.registry import MODELS
 
@@ -61,7 +61,7 @@ def test_docstring(path):
 @pytest.mark.parametrize('path', CONFIGS)
 def test_two_steps_from_a_pretrained_backbone(path, tmp_path, data):
     config, source = shipped.read(path), pretraining_of(path)
-    launch.set_data(config, str(data))
+    data_config.set_data(config, str(data))
     swin = config.model.backbone.type == 'SwinTransformer'
     small = dict(arch=SWIN) if swin else dict(arch=VIT, img_size=32, patch_size=8)
     for backbone in (config.model.backbone, source.model.backbone):

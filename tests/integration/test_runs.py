@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from dinomm import launch
+from dinomm import data_config, launch
 from dinomm.learning_rate import scale_lr
 
 from . import tiny
@@ -60,7 +60,7 @@ def test_validation_does_not_change_training(config, tmp_path):
     with_validation = {**RANDOM, 'train_cfg.val_interval': 1}
     tiny.train(config, tmp_path / 'validated', with_validation)
     without = launch.read_config(str(config), with_validation)
-    launch.drop_validation(without)
+    data_config.drop_validation(without)
     launch.set_work_dir(without, str(config), str(tmp_path / 'not'))
     without.experiment_name = 'not validated'
     launch.build_runner(without).train()
