@@ -45,17 +45,24 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         guard_workers(self.dataloader)
 
     def run(self) -> nn.Module:
-        """Trains, validates, and stops in good order.
+        """Trains, validates, and stops in good order; the log says why.
 
         Raises:
             PreemptedError: After a signal, when the checkpoint is written.
             WorkerError: A data-loading worker died or hung.
         """
-        with StopRequest() as self.stop, worker_failures_named(self._loaders()):
-            try:
-                self._run()
-            except PreemptedError:
-                raise PreemptedError(self._write_checkpoint()) from None
+        try:
+            with StopRequest() as self.stop, worker_failures_named(self._loaders()):
+                try:
+                    self._run()
+                except PreemptedError:
+                    raise PreemptedError(self._write_checkpoint()) from None
+        except PreemptedError as stopped:
+            self.runner.logger.info(str(stopped))
+            raise
+        except Exception as error:
+            self.runner.logger.error(f'stopped at iteration {self._iter}: {error}')
+            raise
         return self.runner.model
 
     def _run(self) -> None:
@@ -118,7 +125,6 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'{place} without a checkpoint: the config has no ResumableCheckpointHook, or '
                 'weights are not finite'
             )
-        self.runner.logger.info(f'{place}, checkpoint {path}')
         return f'{place}, checkpoint {path}; go on with --resume'
 
     def _loaders(self) -> dict:

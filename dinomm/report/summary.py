@@ -197,7 +197,8 @@ def state(run: Run, now: datetime) -> str:
     far = f'iteration {run.iteration:,}{of_all}' if run.iteration else 'before its first log line'
     if run.is_going(now):
         return f'Still going, at {far}.'
-    return f'Stopped at {far}; last sign of it {run.written:%Y-%m-%d %H:%M}.'
+    why = f' It says: {run.logs[-1].stopped}.' if run.logs[-1].stopped else ''
+    return f'Stopped at {far}; last sign of it {run.written:%Y-%m-%d %H:%M}.{why}'
 
 
 def commands(run: Run) -> Html:

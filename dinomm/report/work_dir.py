@@ -76,7 +76,9 @@ class Run(NamedTuple):
         return self.planned is not None and self.iteration >= self.planned
 
     def is_going(self, now: datetime) -> bool:
-        """Whether an unfinished run was still writing lately."""
+        """Whether an unfinished run was still writing lately, and did not say that it stops."""
+        if self.logs[-1].stopped:
+            return False
         step = next(reversed(self.scalars.get('time', {0: 0.0}).values()))
         interval = self.config.get('default_hooks', {}).get('logger', {}).get('interval', 10)
         silence = max(SILENCE, 3 * timedelta(seconds=step * interval))

@@ -1,5 +1,6 @@
 """A disk that is full, a file that is cut short, nothing at all: where a run goes on."""
 
+import re
 import shutil
 
 import pytest
@@ -48,6 +49,8 @@ def test_a_full_disk_leaves_the_former_checkpoint(data, tmp_path, whole, config)
     end = run_tool('train.py', full, '--work-dir', work, cwd=tmp_path)
     assert end.status == 1 and 'Traceback' not in end.err
     assert 'iter_6.pth' in end.err and 'cannot be written' in end.err and 'Make room' in end.err
+    (log,) = work.glob('*/*.log')
+    assert re.search(r'ERROR.*stopped at iteration 5: .*cannot be written', log.read_text())
     assert [path.name for path in work.glob('*.pth')] == ['iter_3.pth']
     assert tiny.last_checkpoint(work)['meta']['iter'] == 3
     assert not [*work.glob('.*partial')]

@@ -1,5 +1,7 @@
 from datetime import datetime
 
+import pytest
+
 from dinomm.report.training_log import read_training_log
 
 from .runs import LOG
@@ -32,6 +34,27 @@ def test_progress_by_iteration(tmp_path):
     line = '2026/01/02 03:04:06 - mmengine - INFO - Iter(train) [ 100/5000]  lr: 1\n'
     log = read(tmp_path, line)
     assert (log.iteration, log.per_epoch, log.processes) == (100, None, 1)
+
+
+@pytest.mark.parametrize(
+    ('line', 'says'),
+    [
+        (
+            '2026/01/02 03:04:06 - mmengine - INFO - SIGTERM: stopped at iteration 6 of 9, '
+            'checkpoint w/iter_6.pth; go on with --resume',
+            'SIGTERM: stopped at iteration 6 of 9, checkpoint w/iter_6.pth; go on with --resume',
+        ),
+        (
+            '2026/01/02 03:04:06 - mmengine - ERROR - /a - b/loops.py - run - 65 - stopped at '
+            'iteration 6: the disk - all of it - 3 - is full',
+            'stopped at iteration 6: the disk - all of it - 3 - is full',
+        ),
+    ],
+    ids=['asked to', 'error'],
+)
+def test_why_it_stopped(tmp_path, line, says):
+    assert read(tmp_path, LOG + line + '\n').stopped == says
+    assert read(tmp_path, LOG).stopped is None
 
 
 def test_nothing_known(tmp_path):

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from dinomm.report.summary import state
 from dinomm.report.work_dir import find_checkpoints, read_run
 
 from .runs import CONFIG, step, write_session
@@ -15,6 +16,15 @@ def test_a_run_that_is_going(tmp_path):
     assert run.is_going(run.written)
     assert not run.is_going(run.written + timedelta(hours=1))
     assert run.config == CONFIG
+
+
+def test_a_run_that_says_why_it_stopped(tmp_path):
+    write_session(tmp_path, '1', [step(5)])
+    with open(tmp_path / '1/1.log', 'a') as log:
+        log.write('2026/01/02 03:04:06 - mmengine - INFO - SIGTERM: stopped at iteration 6 of 40\n')
+    run = read_run(tmp_path)
+    assert not run.is_going(run.written)
+    assert state(run, run.written).endswith('It says: SIGTERM: stopped at iteration 6 of 40.')
 
 
 def test_slow_steps_are_waited_for(tmp_path):
