@@ -121,7 +121,7 @@ def dinomm_views(listing: Path, recolor_on_device: bool = False) -> ImageFiles:
     """The images of a list through the pipeline of the config."""
     pipeline = read_config(str(CONFIG)).train_dataloader.dataset.pipeline
     pipeline[1].recolor_on_device = recolor_on_device
-    return ImageFiles(listing, pipeline)
+    return ImageFiles(listing, pipeline, data_root='/')
 
 
 def compare_preprocessing(datasets: dict[str, ImageFiles], size: AugmentSize) -> dict[str, float]:

@@ -105,7 +105,8 @@ class ImageFiles(Dataset):
 
     def bad_indices(self) -> list[int]:
         """Their indices, ascending."""
-        return self._bad.nonzero().flatten().tolist()
+        # of a copy: torch counts first, and another worker may find one more before it writes
+        return self._bad.clone().nonzero().flatten().tolist()
 
     def mark_bad(self, indices: Sequence[int]) -> None:
         """Images that others found unreadable will not be tried here."""

@@ -1,4 +1,6 @@
 import logging
+import multiprocessing
+import time
 
 import numpy as np
 import pytest
@@ -174,3 +176,24 @@ def test_workers_share_what_they_found(class_folders, caplog):
 
 def test_it_is_found_in_the_registry(class_folders):
     assert isinstance(DATASETS.build({'type': 'ImageFiles', 'root': class_folders}), ImageFiles)
+
+
+def test_another_worker_finds_broken_images_while_they_are_counted(tmp_path):
+    """torch's nonzero would write beyond its result, and the worker die."""
+    names = [f'{i}.png' for i in range(5000)]
+    (tmp_path / names[0]).touch()
+    (tmp_path / 'list.txt').write_text('\n'.join(names))
+    images = ImageFiles(tmp_path / 'list.txt')
+
+    def count():
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            images.bad_indices()
+
+    worker = multiprocessing.get_context('fork').Process(target=count)
+    worker.start()
+    while worker.is_alive():
+        images._bad.zero_()
+        for i in range(0, len(images), 7):
+            images._bad[i] = True
+    assert worker.exitcode == 0

@@ -51,15 +51,14 @@ def test_keys_exist_and_their_values_make_sense(key):
 
 
 def test_options_belong_to_a_tool():
-    sources = [*(ROOT / 'tools').glob('*'), *(ROOT / 'dinomm').rglob('*.py')]
-    known = set(
-        re.findall(
-            r"'(--[a-z][a-z0-9-]*)'", ' '.join(path.read_text() for path in sources if path.suffix)
-        )
-    )
+    folders = ('tools', 'dinomm', 'tests/fuzz')
+    sources = [path for folder in folders for path in (ROOT / folder).rglob('*')]
+    scripts = [path for path in sources if path.suffix in ('.py', '.sh')]
+    text = ' '.join(path.read_text() for path in scripts)
+    known = set(re.findall(r"'(--[a-z][a-z0-9-]*)'", text))
     known |= {'--help', '--time'}  # every tool's, srun's
     texts = [code for _, code in spans(r'.*--[a-z].*')]
-    tools = ('tools/', '-m dinomm')
+    tools = ('tools/', '-m dinomm', '-m tests.fuzz')
     for page in PAGES:
         found = [command.text for block in blocks(page) for command in commands(block)]
         texts += [text for text in found if any(tool in text for tool in tools)]

@@ -153,10 +153,9 @@ def test_images_repaired_before_the_resumption_count_no_more(config, tmp_path):
 def test_a_run_whose_images_vanish_keeps_what_it_has(config, tmp_path):
     """More than a thousand in a row, as when a disk is taken away, found before the interval."""
     folder = tiny.write_images(tmp_path / 'images')
-    extra = '\n'.join(str(tmp_path / f'gone_{i}.png') for i in range(1100))
-    (tmp_path / 'list.txt').write_text(
-        '\n'.join(map(str, sorted(folder.rglob('*.png')))) + f'\n{extra}\n'
-    )
+    there = sorted(path.relative_to(tmp_path).as_posix() for path in folder.rglob('*.png'))
+    gone = [f'gone_{i}.png' for i in range(1100)]
+    (tmp_path / 'list.txt').write_text('\n'.join([*there, *gone]) + '\n')
     options = {
         'train_dataloader.sampler.shuffle': False,
         'train_dataloader.num_workers': 2,
