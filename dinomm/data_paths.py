@@ -51,6 +51,9 @@ def is_pattern(root: str | Path) -> bool:
     return re.search(r'\{[^{}]*(\.\.|,)[^{}]*\}', str(root)) is not None
 
 
+DATA_ROOT_HELP = 'where the paths of a list begin (its own folder); / allows absolute ones'
+
+
 def require_root(root: str | Path, name: str, advice: str = 'give') -> None:
     """Checks that there is something at a root; a URL is believed.
 

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from dinomm import data_config, launch
 from dinomm.classifier_config import is_classifier
+from dinomm.data_paths import DATA_ROOT_HELP
 from dinomm.detector_config import is_detector, set_detector_amp
 from dinomm.learning_rate import scale_lr
 
@@ -17,11 +18,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data', metavar='FOLDER', help='your own images; for a detector, your own COCO data'
     )
-    parser.add_argument(
-        '--data-root',
-        metavar='FOLDER',
-        help='where the paths of a list given by --data begin (its own folder); / allows absolute',
-    )
+    parser.add_argument('--data-root', metavar='FOLDER', help=DATA_ROOT_HELP)
     parser.add_argument(
         '--resume',
         nargs='?',

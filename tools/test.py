@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dinomm import data_config, launch
+from dinomm.data_paths import DATA_ROOT_HELP
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--data', metavar='FOLDER', help='your own labelled images; for a detector, COCO data'
     )
+    parser.add_argument('--data-root', metavar='FOLDER', help=DATA_ROOT_HELP)
     return launch.parse_args(parser)
 
 
@@ -26,7 +28,7 @@ def main(args: argparse.Namespace) -> None:
     config = launch.read_config(args.config, args.cfg_options)
     launch.set_work_dir(config, args.config, args.work_dir)
     launch.set_checkpoint(config, args.checkpoint)
-    data_config.set_data(config, args.data)
+    data_config.set_data(config, args.data, args.data_root)
     launch.require_data(config, testing=True)
     launch.require_test(config)
     launch.build_runner(config, args.launcher).test()

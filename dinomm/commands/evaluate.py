@@ -18,6 +18,7 @@ from mmengine.config import Config, DictAction
 
 from dinomm import launch
 from dinomm.benchmark.report import write_json
+from dinomm.data_paths import DATA_ROOT_HELP
 
 EVALUATIONS = (
     'knn',
@@ -57,6 +58,7 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help=f'file of weights; its teacher is evaluated. {UNTRAINED!r}: random weights',
     )
     parser.add_argument('--data', metavar='FOLDER', help="images in place of the config's")
+    parser.add_argument('--data-root', metavar='FOLDER', help=DATA_ROOT_HELP)
     parser.add_argument('--images', type=int, help='so many at most, evenly spread over all')
     parser.add_argument('--student', action='store_true', help='evaluate the student instead')
     parser.add_argument('--json', help='file for the figures (<checkpoint>.<name>.json)')

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from dinomm.data_paths import DATA_ROOT_HELP
+
 from . import evaluate as common
 from . import labelled_features
 
@@ -25,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help='last blocks side by side, and the mean of the patches (the view feature alone)',
     )
+    parser.add_argument('--data-root', metavar='FOLDER', help=DATA_ROOT_HELP)
     parser.add_argument('--student', action='store_true', help='the student instead')
     parser.add_argument('--images', type=int, help='so many at most, evenly spread over all')
     common.add_running_options(parser)
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     from dinomm.evaluation.features import Reader, extract
     from dinomm.evaluation.labelled import folder_images, spread, whole
 
-    images = spread(folder_images(config, args.folder), args.images)
+    images = spread(folder_images(config, args.folder, args.data_root), args.images)
     how = labelled_features.extraction(config, args)
     reader = Reader(args.blocks, args.feature_dtype)
     features = extract(common.load(config, args), images, reader, how)

@@ -31,7 +31,7 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict:
 
     if args.tries < 1:
         raise ValueError(f'--tries is {args.tries}: expected at least 1')
-    sets = labelled_sets(config, args.data)
+    sets = labelled_sets(config, args.data, args.data_root)
     network = common.load(config, args)
     train, test = labelled_features.train_and_test(network, sets, config, args)
     device = next(network.parameters()).device

@@ -40,7 +40,7 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict:
     from dinomm.evaluation.linear import held_out_rows
 
     require_grid(args)
-    sets = labelled_sets(config, args.data)
+    sets = labelled_sets(config, args.data, args.data_root)
     network = common.load(config, args)
     how = labelled_features.extraction(config, args)
     read = most_blocks(network, args.blocks)

@@ -20,7 +20,7 @@ def evaluate(config: Config, args: argparse.Namespace) -> dict:
     from dinomm.evaluation.labelled import labelled_sets
     from dinomm.evaluation.logreg import STRENGTHS, fit_logistic_regression
 
-    sets = labelled_sets(config, args.data)
+    sets = labelled_sets(config, args.data, args.data_root)
     train, test = labelled_features.train_and_test(common.load(config, args), sets, config, args)
     fitted = fit_logistic_regression(
         train.rows,

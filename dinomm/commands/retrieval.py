@@ -69,7 +69,9 @@ def _of_labels(config: Config, args: argparse.Namespace) -> dict:
 
     if args.crop_queries:
         raise ValueError('--crop-queries: only the revisited sets have boxes, leave it away')
-    pictures, labels = labelled_pictures(config, args.data, Thumbnail(args.size), args.images)
+    pictures, labels = labelled_pictures(
+        config, args.data, Thumbnail(args.size), args.images, args.data_root
+    )
     features = _describer(config, args)(pictures, 'images')
     relevance = leave_one_out(labels)
     (quality,) = ranking_quality(features, features, [relevance])

@@ -12,6 +12,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from dinomm.data_paths import DATA_ROOT_HELP
+
 from . import evaluate, labelled_features
 
 PICTURES = (
@@ -144,6 +146,7 @@ def add_extraction(parser: Any, cache: bool = True) -> None:
     parser.add_argument(
         '--limit', type=int, metavar='N', help='images of the folder, evenly spread over all'
     )
+    parser.add_argument('--data-root', metavar='FOLDER', help=DATA_ROOT_HELP)
     parser.add_argument('--batch-size', type=int, help="images at once (the config's)")
     parser.add_argument('--workers', type=int, help="processes that decode (the config's)")
     if cache:

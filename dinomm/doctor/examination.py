@@ -12,13 +12,13 @@ from dinomm import launch
 from dinomm.config_check import misspellings
 from dinomm.config_values import value_problems
 
-from . import estimates, rules, settings
+from . import estimates, rules, sections, settings
 from .findings import EXIT_STATUS, Finding, advice, fault
 from .images import SHEET, ImageSample, draw_crops, look_at_images
 from .loader import LoaderSpeed, build_loader, measure_loader
 from .machine import Machine, examine_machine, free_bytes
-from .plan import Plan, make_plan, validations
-from .report import counted, duration, in_order, show_findings, show_section, size
+from .plan import Plan, make_plan
+from .report import in_order, show_findings, show_section
 from .step import StepResult, measure_step
 
 JSON = 'doctor.json'
@@ -190,19 +190,7 @@ class Examination:
     # ---- sections
 
     def _show_machine(self, machine: Machine) -> None:
-        memory = '' if machine.memory is None else f', {size(machine.memory)} of memory free'
-        rows = [('processor', f'{machine.processor}, {machine.cores} cores{memory}')]
-        for gpu in machine.gpus:
-            number = 'bfloat16' if gpu.bfloat16 else 'no bfloat16'
-            rows.append(('GPU', f'{gpu.name}, {size(gpu.memory)}, {number}'))
-        if not machine.gpus:
-            rows.append(('GPU', 'none found: the run trains on the CPU'))
-        if machine.driver:
-            rows.append(('driver', machine.driver))
-        if machine.shared_memory is not None:
-            rows.append(('/dev/shm', f'{size(machine.shared_memory)} free'))
-        rows.append(('versions', ', '.join(map(' '.join, machine.versions.items()))))
-        show_section('Machine', rows, print)
+        show_section('Machine', sections.machine_rows(machine), print)
         self.figures['machine'] = {
             **machine._asdict(),
             'gpus': [gpu._asdict() for gpu in machine.gpus],
@@ -226,29 +214,9 @@ class Examination:
     def _show_data(
         self, plan: Plan, sample: ImageSample | None, step: Mapping[str, Any] | None
     ) -> None:
-        dataset = self.config.train_dataloader.dataset
-        rows = [('images', f'{plan.images:,} in {dataset.get("root", dataset.get("data_root"))}')]
-        if plan.epoch_images != plan.images:
-            rows.append(('an epoch', f'{plan.epoch_images:,} images (sampler.epoch_size)'))
-        rows.append(('left out', f'{plan.dropped:,} at the end of each epoch'))
-        if sample:
-            read = sample.looked_at - len(sample.broken)
-            rows.append(
-                (
-                    'decoded',
-                    f'{read} of {sample.looked_at}, {1000 * sample.decode_seconds:.1f} ms each, '
-                    f'shorter side {sample.sides:.0f} px (medians)',
-                )
-            )
+        rows = sections.data_rows(self.config, plan, sample, step)
         if 'crops' in self.figures:
             rows.append(('views', f'drawn in {self.figures["crops"]}'))
-        checked = (step or {}).get('validation')
-        if self.config.get('val_dataloader') is None:
-            rows.append(('validation', 'none: no labels, or left out'))
-        elif checked:
-            times = validations(self.config, plan)
-            classes = f', {checked["classes"]} classes' if checked['classes'] else ''
-            rows.append(('validation', f'{checked["queries"]:,} images{classes}, {times} times'))
         show_section('Data', rows, print)
 
     def _show_settings(self, plan: Plan, step: Mapping[str, Any]) -> None:
@@ -284,32 +252,7 @@ class Examination:
     ) -> None:
         cost = estimates.estimate(self.config, plan, machine, speed, step)
         free = free_bytes(self.config.work_dir)
-        of = f' of {size(step["free_bytes"])} free' if step['free_bytes'] else ''
-        what = 'GPU' if step['free_bytes'] else 'process'
-        bound = {'cores': 'the cores, which both share'}.get(
-            cost.bottleneck, f'the {cost.bottleneck}'
-        )
-        few = '' if step['is_warm'] else ' (of the very first steps: --steps takes more time)'
-        rows = [
-            (
-                'loader alone',
-                f'{speed.images_per_s:,.1f} images/s, {counted(speed.workers, "worker")}',
-            ),
-            (
-                'step alone',
-                f'{cost.step_images_per_s:,.1f} images/s, {1000 * step["seconds"]:,.0f} ms for '
-                f'{step["batch_size"]} images{few}',
-            ),
-            ('together', f'{cost.images_per_s:,.1f} images/s, held up by {bound}'),
-            ('peak memory', f'{size(step["peak_bytes"])} of the {what}{of}'),
-            ('training', f'{duration(cost.train_hours)}, from these speeds'),
-            ('validation', f'{duration(cost.validation_hours)}, estimated from one batch'),
-            ('in all', duration(cost.hours)),
-            ('checkpoint', f'{size(step["checkpoint_bytes"])} each'),
-            ('disk', f'{size(cost.disk_bytes)} at most, {size(free)} free'),
-        ]
-        if plan.processes > 1:
-            rows.insert(3, ('', 'the exchange of gradients is not in it: one process was measured'))
+        rows = sections.cost_rows(plan, speed, step, cost, free)
         show_section('Speed, memory, time, disk', rows, print)
         self.figures['cost'] = {**cost._asdict(), 'hours': cost.hours, 'free_bytes': free}
         self.findings += estimates.speed_findings(self.config, plan, machine, speed, cost, sample)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
@@ -43,6 +44,8 @@ def build_loader(config: Config) -> Any:
     from mmengine.runner import Runner
     from mmengine.utils.dl_utils import set_multi_processing
 
+    # the findings say it, with the number to set
+    warnings.filterwarnings('ignore', 'This DataLoader will create')
     init_default_scope(config.get('default_scope') or 'mmengine')
     settings = (config.get('env_cfg') or {}).get('mp_cfg') or {}
     set_multi_processing(**settings, distributed=False)

@@ -32,7 +32,9 @@ class LabelledSets(NamedTuple):
         return numbers
 
 
-def labelled_sets(config: Config, data: str | None = None) -> LabelledSets:
+def labelled_sets(
+    config: Config, data: str | None = None, data_root: str | None = None
+) -> LabelledSets:
     """The support set and the queries of a config's k-NN validation, or those of a folder.
 
     A folder's ``train`` and ``val`` are taken if both exist; else a fifth of its images, chosen by
@@ -41,11 +43,12 @@ def labelled_sets(config: Config, data: str | None = None) -> LabelledSets:
     Args:
         config: Its ``val_dataloader`` names the pipeline.
         data: Folder, list or shards with labels, in place of the config's.
+        data_root: Where the paths of a list begin.
 
     Raises:
         ValueError: There are no images, no labels, or one class only.
     """
-    train, test = _from_folder(config, data) if data else _from_config(config)
+    train, test = _from_folder(config, data, data_root) if data else _from_config(config)
     train_set = DATASETS.build(train)
     if 'classes' in train_set.metainfo:
         test['classes'] = train_set.metainfo['classes']
@@ -76,13 +79,13 @@ def _from_config(config: Config) -> tuple[dict, dict]:
     return dict(datasets[0]), dict(datasets[1])
 
 
-def _from_folder(config: Config, data: str) -> tuple[dict, dict]:
+def _from_folder(config: Config, data: str, data_root: str | None) -> tuple[dict, dict]:
     if config.get('val_dataloader') is None:
         raise ValueError('the config has no val_dataloader: it names the pipeline of the images')
     require_root(data, '--data')
     root = data if is_url(data) else os.path.expanduser(data)
     train = train_folder(root)
-    has_labels, labels = find_labels(train)
+    has_labels, labels = find_labels(train, data_root)
     if not has_labels:
         raise ValueError(
             f'--data {data} shows no two classes: put the images into a folder for each class '
@@ -91,6 +94,7 @@ def _from_folder(config: Config, data: str) -> tuple[dict, dict]:
     common = {
         'type': 'ImageFiles',
         'labels': labels,
+        'data_root': data_root,
         'pipeline': config.val_dataloader.dataset.pipeline,
         '_scope_': 'dinomm',
     }
@@ -100,7 +104,7 @@ def _from_folder(config: Config, data: str) -> tuple[dict, dict]:
     return {**common, 'part': 'train'}, {**common, 'part': 'val'}
 
 
-def folder_images(config: Config, folder: str) -> ImageFiles:
+def folder_images(config: Config, folder: str, data_root: str | None = None) -> ImageFiles:
     """All images of a folder, list or shards, with labels where they have any.
 
     Raises:
@@ -110,12 +114,13 @@ def folder_images(config: Config, folder: str) -> ImageFiles:
         raise ValueError('the config has no val_dataloader: it names the pipeline of the images')
     require_root(folder, 'the folder')
     root = folder if is_url(folder) else os.path.expanduser(folder)
-    has_labels, labels = find_labels(root)
+    has_labels, labels = find_labels(root, data_root)
     return DATASETS.build(
         {
             'type': 'ImageFiles',
             '_scope_': 'dinomm',
             'root': root,
+            'data_root': data_root,
             'labels': labels if has_labels else None,
             'pipeline': config.val_dataloader.dataset.pipeline,
         }

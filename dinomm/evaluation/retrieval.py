@@ -119,7 +119,11 @@ class RetrievalFeatures:
 
 
 def labelled_pictures(
-    config: Config, data: str | None, prepare: Prepare, most: int | None = None
+    config: Config,
+    data: str | None,
+    prepare: Prepare,
+    most: int | None = None,
+    data_root: str | None = None,
 ) -> tuple[Images, Tensor]:
     """Images with labels, of a folder (its ``val`` beside a ``train``) or of ``val_dataloader``.
 
@@ -128,6 +132,7 @@ def labelled_pictures(
         data: Folder, list or shards with labels.
         prepare: Of the pictures.
         most: So many images at most, evenly spread over all.
+        data_root: Where the paths of a list begin.
 
     Returns:
         A data set of pictures (3, H, W) uint8, and their labels (N,).
@@ -135,7 +140,7 @@ def labelled_pictures(
     Raises:
         ValueError: There are no images or no labels.
     """
-    dataset_config = _val_images(config) if data is None else _folder_images(data)
+    dataset_config = _val_images(config) if data is None else _folder_images(data, data_root)
     dataset_config['pipeline'] = [LoadImage(), ToPicture(prepare)]
     dataset = spread(DATASETS.build(dataset_config), most)
     numbers = labels(dataset)
@@ -152,15 +157,16 @@ def _val_images(config: Config) -> dict:
     return dict(loader.dataset)
 
 
-def _folder_images(data: str) -> dict:
+def _folder_images(data: str, data_root: str | None) -> dict:
     require_root(data, '--data')
     root = data if is_url(data) else os.path.expanduser(data)
     if train_folder(root) != root:
         root = os.path.join(root, 'val')
-    has_labels, kind = find_labels(root)
+    has_labels, kind = find_labels(root, data_root)
     if not has_labels:
         raise _no_labels(root)
-    return {'type': 'ImageFiles', 'root': root, 'labels': kind, '_scope_': 'dinomm'}
+    images = {'type': 'ImageFiles', '_scope_': 'dinomm', 'root': root, 'data_root': data_root}
+    return {**images, 'labels': kind}
 
 
 def _no_labels(root: str) -> ValueError:

@@ -36,7 +36,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     from dinomm.evaluation.labelled import folder_images, spread
     from dinomm.visualization.embedding import embed, embedding_map
 
-    images = folder_images(config, args.folder)
+    images = folder_images(config, args.folder, args.data_root)
     network = evaluate.load(config, args)
     chosen = spread(images, args.limit)
     if args.thumbnails and len(chosen) > MOST_THUMBNAILS:

@@ -36,7 +36,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     from dinomm.visualization.neighbours import Neighbour, neighbour_sheet
 
     pictures = [read_picture(path) for path in queries]
-    images = folder_images(config, args.among)
+    images = folder_images(config, args.among, args.data_root)
     network = evaluate.load(config, args)
     how = common.extraction(config, args)
     support = extract(network, spread(images, args.limit), Reader(), how)

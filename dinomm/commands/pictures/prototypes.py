@@ -35,7 +35,7 @@ def draw(config: Config, args: argparse.Namespace) -> None:
     from dinomm.evaluation.labelled import folder_images, spread
     from dinomm.visualization.prototypes import prototype_sheet
 
-    images = folder_images(config, args.folder)
+    images = folder_images(config, args.folder, args.data_root)
     network = evaluate.load(config, args)
     name = args.head or next(iter(config.model.get('heads') or {}), 'view')
     head = prototypes.load_head(config, args.checkpoint, name, args.student)

@@ -10,7 +10,7 @@ from dinomm.engine.stopping import save_now
 from dinomm.registry import HOOKS
 
 KEY = 'bad_images'
-"""Of a checkpoint: pairs of index and relative path."""
+"""In a checkpoint; pairs of index and relative path."""
 
 
 @HOOKS.register_module()
