@@ -22,6 +22,8 @@ DETECTOR = tiny.ROOT / 'configs/detection/quickstart_coco_vit.py'
 NO_FOREIGN_FILE = {
     'benchmark.py': 'makes what it measures',
     'check_coco.py': 'JSON and images alone',
+    'check_images.py': 'images alone: a test of its own below',
+    'doctor.py': 'names all it finds: a test of its own below',
     'pack_shards.py': 'images alone, which it does not decode',
     'pip_runner.py': 'a runner of pip',
     'prepare_data.py': 'images of installed packages',
@@ -159,6 +161,27 @@ def test_a_hostile_checkpoint_is_refused(places, tmp_path, case, file):
     assert 'Traceback' not in end.err
     sentence = end.err[end.err.index('error: ') :]
     assert str(places['run'] if case == 'train.py auto' else folder / file) in sentence
+
+
+@pytest.mark.parametrize('option', ['load_from', 'resume'])
+def test_the_doctor_finds_a_hostile_checkpoint(option, places, tmp_path):
+    folder = places['folder']
+    file = folder / 'zipped.pth'
+    given = ['--resume', file] if option == 'resume' else ['--cfg-options', f'load_from={file}']
+    arguments = ['--quick', '--steps', 1, '--work-dir', tmp_path / 'work', *given]
+    end = run_tool('doctor.py', places['tiny'], *arguments, cwd=tmp_path)
+    assert not (folder / 'executed').exists()
+    assert end.status == 5 and 'Traceback' not in end.out + end.err
+    assert 'holds more than tensors and plain data' in ' '.join(end.out.split())
+
+
+def test_a_hostile_image_is_no_image(tmp_path):
+    for name, content in hostile.CHECKPOINTS.items():
+        (tmp_path / 'images' / f'{name}.jpg').parent.mkdir(exist_ok=True)
+        (tmp_path / 'images' / f'{name}.jpg').write_bytes(content(tmp_path / 'executed'))
+    end = run_tool('check_images.py', 'images', cwd=tmp_path)
+    assert not (tmp_path / 'executed').exists()
+    assert end.status == 5 and f'{len(hostile.CHECKPOINTS)} cannot' in end.out
 
 
 def test_a_hostile_ground_truth_is_refused(places, tmp_path):
