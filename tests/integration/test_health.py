@@ -10,6 +10,7 @@ from dinomm.datasets.embedded import write_digits
 from dinomm.engine.stopping import CollapseError
 
 from . import tiny
+from .exactness import train_on_two_processes
 from .processes import run_on, run_tool
 
 CONFIG = tiny.ROOT / 'configs/dino/quickstart_digits.py'
@@ -116,20 +117,8 @@ def test_the_tool_stops_with_its_own_status(config, tmp_path):
 
 
 def test_two_processes_measure_what_one_does(config, tmp_path):
-    options = tiny.COMPARED
-    tiny.train(config, tmp_path / 'one', options)
-    ends = run_on(
-        2,
-        'train.py',
-        config,
-        '--work-dir',
-        tmp_path / 'two',
-        '--cfg-options',
-        *tiny.as_arguments(options),
-        f'train_dataloader.batch_size={tiny.BATCH // 2}',
-        cwd=tmp_path,
-    )
-    assert [end.status for end in ends] == [0, 0], ends[0].err
+    tiny.train(config, tmp_path / 'one', tiny.COMPARED)
+    train_on_two_processes(config, tmp_path / 'two', tiny.COMPARED)
     for name in (
         'view/cross_entropy',
         'view/target_entropy',

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from . import tiny
+from .exactness import train_on_two_processes
 from .processes import run_on, run_tool
 
 ONE_CHECKPOINT = 'default_hooks.checkpoint.interval=3'
@@ -15,18 +16,7 @@ ONE_CHECKPOINT = 'default_hooks.checkpoint.interval=3'
 def test_two_processes_equal_one(config, tmp_path):
     """Twelve steps, the same images a step: losses, networks and centre."""
     one = tiny.train(config, tmp_path / 'one', tiny.COMPARED)
-    ends = run_on(
-        2,
-        'train.py',
-        config,
-        '--work-dir',
-        tmp_path / 'two',
-        '--cfg-options',
-        *tiny.as_arguments(tiny.COMPARED),
-        f'train_dataloader.batch_size={tiny.BATCH // 2}',
-        cwd=tmp_path,
-    )
-    assert [end.status for end in ends] == [0, 0], ends[0].err
+    train_on_two_processes(config, tmp_path / 'two', tiny.COMPARED)
 
     losses = tiny.logged(tmp_path / 'one')
     assert one.iter == 12 and len(losses) == 12
