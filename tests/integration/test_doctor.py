@@ -87,6 +87,7 @@ def sleeping(tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
 
 
+@pytest.mark.slow
 def test_quick_config(tmp_path, data):
     config = tiny.ROOT / 'configs/dino/quickstart_photos.py'
     ended = run_tool(
@@ -118,6 +119,7 @@ def test_quick_config(tmp_path, data):
         assert f'\n{heading}\n' in ended.out
 
 
+@pytest.mark.slow
 def test_checkpoint_is_as_large_as_a_run_writes_it(tmp_path, config):
     assert examine(arguments(config, tmp_path / 'work'), EFFORT) == 0
     tiny.train(config, tmp_path / 'run', {**LONGER, 'train_cfg.max_epochs': 2})
@@ -136,6 +138,7 @@ def test_slow_loader_is_the_bottleneck(tmp_path, data, sleeping):
     assert 'so the device waits' in texts(tmp_path / 'work')['loader']
 
 
+@pytest.mark.slow
 def test_slow_step_and_full_disk(tmp_path, data, sleeping, monkeypatch):
     monkeypatch.setattr(examination, 'free_bytes', lambda folder: 10_000)
     config = tiny.write_config(tmp_path / 'slow.py', data, SLOW_STEP)

@@ -72,7 +72,7 @@ STOPS = {
     'during a validation inside a window': ("at='validation', number=1", 3, 3),
     'while a checkpoint is written': ("at='write', number=1", 1, 4),
 }
-DEFAULT = ('during a step', 'inside a window', 'during a validation')
+DEFAULT = ('inside a window', 'during a validation')
 
 
 @pytest.mark.parametrize(
