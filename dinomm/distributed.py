@@ -2,11 +2,13 @@
 
 import logging
 import os
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import init_dist
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 
 
 def fit_to_machine(config: Config) -> None:
@@ -66,6 +68,11 @@ def _join_by_gloo(launcher: str) -> None:
         )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+
+
+def unwrapped(model: Any) -> Any:
+    """The model inside DDP, or the model itself where nothing wraps it."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def leave_processes() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from mmengine.model import is_model_wrapper
 
+from dinomm.distributed import unwrapped
 from dinomm.engine.hooks.resumable_checkpoint_hook import ResumableCheckpointHook
 
 
@@ -33,7 +33,7 @@ def save_now(runner, iteration: int) -> Path | None:
         the config has no ``ResumableCheckpointHook``.
     """
     savers = [hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook)]
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     networks = [model, getattr(model, '_teacher', None)]
     if not savers or not all_finite(p for n in networks if n is not None for p in n.parameters()):
         return None

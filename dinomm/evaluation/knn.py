@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
 
-from ..registry import METRICS
+from dinomm.registry import METRICS
 from .neighbors import QUERY_CHUNK, Neighbors, Search, nearest_neighbors
 
 

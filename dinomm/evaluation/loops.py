@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.model import is_model_wrapper
 from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..datasets.workers import guard_workers
-from ..preemption import PreemptedError, StopRequest
-from ..progress import Countdown
-from ..registry import LOOPS, METRICS
+from dinomm.datasets.workers import guard_workers
+from dinomm.distributed import unwrapped
+from dinomm.preemption import PreemptedError, StopRequest
+from dinomm.progress import Countdown
+from dinomm.registry import LOOPS, METRICS
 from .isolation import evaluation_mode, random_state_kept
 from .knn import KNNAccuracy
 from .sharding import drop_padding, gather_rows
@@ -154,8 +154,7 @@ class KNNLoop(BaseLoop):
         )
 
     def _features(self, batch: dict) -> Tensor:
-        model = self.runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(self.runner.model)
         return model.extract_view_features(batch).float()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from ..evaluation.knn import knn_accuracy
+from dinomm.evaluation.knn import knn_accuracy
 from .result import Result, compare
 
 

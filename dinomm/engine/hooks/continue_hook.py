@@ -4,11 +4,11 @@ import warnings
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from dinomm.checkpoints.backbone import backbone_weights
 from dinomm.checkpoints.files import load_file
+from dinomm.distributed import unwrapped
 from dinomm.registry import HOOKS
 
 
@@ -93,7 +93,7 @@ class ContinueHook(Hook):
             'epoch': meta['epoch'] if self.schedules == 'continue' else 0,
             'heads': [
                 head
-                for head in _unwrapped(runner.model).heads
+                for head in unwrapped(runner.model).heads
                 if not any(name.startswith(f'heads.{head}.') for name in names)
             ],
         }
@@ -105,7 +105,7 @@ class ContinueHook(Hook):
             ValueError: Nothing was loaded, or the checkpoint stands at the end of the run.
         """
         if self.begin is None and self.backbone is not None:
-            self._load_backbone(_unwrapped(runner.model), self.backbone)
+            self._load_backbone(unwrapped(runner.model), self.backbone)
         if self.begin is None:
             raise ValueError(
                 'ContinueHook goes on from a checkpoint, but none was loaded: start this phase by '
@@ -123,7 +123,7 @@ class ContinueHook(Hook):
             self._go_to(runner, first_step)
             self._report(runner, **self.begin)
         epoch_steps = length / wrapper.accumulative_counts
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         prototypes = [
             parameter
             for name in self.begin['heads']
@@ -160,7 +160,7 @@ class ContinueHook(Hook):
 
     def _report(self, runner, epoch: int, heads: list[str]) -> None:
         rate = runner.optim_wrapper.get_lr()['lr'][0]
-        old = [name for name in _unwrapped(runner.model).heads if name not in heads]
+        old = [name for name in unwrapped(runner.model).heads if name not in heads]
         lines = (
             'weights of student and teacher: backbone'
             + (f', {_named(old)}, with centres' if old else ''),
@@ -185,7 +185,3 @@ def _skip(frozen: list[tuple[list[nn.Parameter], float]], steps: int) -> None:
 
 def _named(heads: list[str]) -> str:
     return ', '.join(f'heads.{name}' for name in heads) or 'no head'
-
-
-def _unwrapped(model: Any) -> Any:
-    return model.module if is_model_wrapper(model) else model

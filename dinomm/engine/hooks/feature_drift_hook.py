@@ -3,9 +3,9 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
+from dinomm.distributed import unwrapped
 from dinomm.evaluation.drift import (
     as_evaluated,
     cosine_distance,
@@ -116,7 +116,7 @@ class FeatureDriftHook(Hook):
         runner.logger.info(f'optimizer step {self._measured_at}: {values}')
 
     def _features(self, runner) -> dict[str, Tensor]:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         with random_state_kept():
             return {
                 name: view_features(model, self._batches, name == 'student').cpu()

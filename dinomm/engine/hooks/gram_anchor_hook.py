@@ -3,11 +3,11 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from dinomm.checkpoints.backbone import backbone_weights
 from dinomm.checkpoints.files import load_file
+from dinomm.distributed import unwrapped
 from dinomm.engine.schedules import Clock
 from dinomm.registry import HOOKS
 
@@ -82,7 +82,7 @@ class GramAnchorHook(Hook):
         Raises:
             ValueError: No head compares with an anchor.
         """
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         if not any(head.uses_anchor for head in model.heads.values()):
             raise ValueError(
                 'GramAnchorHook keeps an anchor that no head of model.heads compares with: add '
@@ -100,7 +100,7 @@ class GramAnchorHook(Hook):
         due = self.due(Clock(wrapper.steps, epoch_steps))
         if due <= self.taken:
             return
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         self._take(model)
         source = f'the teacher at optimizer step {wrapper.steps}'
         if self.load_from is not None and not self.taken:
@@ -122,7 +122,3 @@ class GramAnchorHook(Hook):
         del self.anchor.heads
         nn.Module.train(self.anchor, False)  # mmpretrain's backbones return None from eval()
         model.attach_anchor(self.anchor)
-
-
-def _unwrapped(model: Any) -> Any:
-    return model.module if is_model_wrapper(model) else model

@@ -3,12 +3,11 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 from mmengine.hooks import Hook, LoggerHook
-from mmengine.model import is_model_wrapper
 
+from dinomm.distributed import unwrapped
 from dinomm.engine.measures import StepMeasures, weight_distance
 from dinomm.engine.stopping import CollapseError, save_now
 from dinomm.evaluation.health import judge_knn
@@ -90,7 +89,7 @@ class HealthHook(Hook):
         if self._first_step is None:
             self._first_step = runner.optim_wrapper.steps
         self._stop_if_collapsed(runner)
-        model = _unwrapped(runner)
+        model = unwrapped(runner.model)
         due = self.every_n_inner_iters(batch_idx, self.interval)
         last = self.end_of_epoch(runner.train_dataloader, batch_idx)
         if hasattr(model, 'measure') and (due or last):
@@ -102,7 +101,7 @@ class HealthHook(Hook):
         if self._measures is None:
             return
         measures, self._measures = self._measures, None
-        model, wrapper = _unwrapped(runner), runner.optim_wrapper
+        model, wrapper = unwrapped(runner.model), runner.optim_wrapper
         model.measure(None)
         if wrapper.should_update() and not wrapper.stepped:
             return
@@ -194,7 +193,7 @@ def run_facts(runner) -> RunFacts:
     wrapper, processes = runner.optim_wrapper, get_world_size()
     micro_batch, counts = runner.train_dataloader.batch_size, wrapper.accumulative_counts
     heads = []
-    for name, head in _unwrapped(runner).heads.items():
+    for name, head in unwrapped(runner.model).heads.items():
         facts = HeadFacts(name, type(head).__name__)
         if hasattr(head, 'centering'):
             centering = type(head.centering).__name__
@@ -213,7 +212,3 @@ def run_facts(runner) -> RunFacts:
         heads.append(facts)
     peak = wrapper.optimizer.defaults['lr']
     return RunFacts(heads, peak, wrapper.max_norm, micro_batch * processes)
-
-
-def _unwrapped(runner) -> Any:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from mmengine.dist import get_dist_info, get_rank
 from mmengine.hooks import ParamSchedulerHook
-from mmengine.model import is_model_wrapper
 
+from dinomm.distributed import unwrapped
 from dinomm.engine.batch_part import BatchPart
 from dinomm.engine.norm_statistics import NormStatistics
 from dinomm.engine.optimizers.wrapper import micro_batches_done
@@ -41,7 +41,7 @@ class OptimizerStepHook(ParamSchedulerHook):
         wrapper.start_epoch(clock.epoch)
         window, micro_batch = divmod(runner.iter, counts)
         part = BatchPart((runner.seed, window), micro_batch, counts, *get_dist_info())
-        model = _unwrapped(runner)
+        model = unwrapped(runner.model)
         if self._statistics is None:
             self._statistics = [NormStatistics(model), NormStatistics(model.teacher)]
         elif micro_batch == 0:
@@ -54,7 +54,7 @@ class OptimizerStepHook(ParamSchedulerHook):
         wrapper = runner.optim_wrapper
         if not wrapper.should_update():
             return
-        _unwrapped(runner).finish_step(wrapper.stepped)
+        unwrapped(runner.model).finish_step(wrapper.stepped)
         if wrapper.stepped:
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
             return
@@ -78,7 +78,3 @@ class OptimizerStepHook(ParamSchedulerHook):
         checkpoint['ema_state_dict'].update(
             {STUDENT_PREFIX + name: value.cpu() for name, value in student.items()}
         )
-
-
-def _unwrapped(runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,9 +1,9 @@
 """The pretrained backbone of a detector."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from dinomm.checkpoints.transfer import load_backbone
+from dinomm.distributed import unwrapped
 from dinomm.registry import HOOKS
 
 
@@ -43,7 +43,7 @@ class PretrainedBackboneHook(Hook):
         if path is None:
             runner.logger.warning('pretrained is None: the backbone starts from random weights')
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         table = load_backbone(model.backbone, path).table()
         runner.logger.info(f'backbone from {path}, by tensors:\n{table}')
 

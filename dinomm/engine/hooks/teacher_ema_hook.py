@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -15,6 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dinomm.checkpoints import Coverage, compare_weights
 from dinomm.checkpoints.positions import adapt_positions
+from dinomm.distributed import unwrapped
 from dinomm.engine.schedules import cosine
 from dinomm.registry import HOOKS
 
@@ -85,7 +85,7 @@ class TeacherEMAHook(Hook):
 
     def before_train(self, runner) -> None:
         """Builds the teacher from the initialised or loaded student, then compiles both."""
-        self.student = _unwrapped(runner.model)
+        self.student = unwrapped(runner.model)
         self.teacher = copy_as_teacher(self.student)
         if self._loaded_teacher is not None:
             self.teacher.load_state_dict(self._loaded_teacher, strict=False)
@@ -123,7 +123,7 @@ class TeacherEMAHook(Hook):
         Raises:
             ValueError: The file lacks weights of this model, or holds others.
         """
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         states = [dict(checkpoint.get('state_dict', checkpoint))]  # a file may hold these alone
         if not any(isinstance(value, torch.Tensor) for value in states[0].values()):
             raise ValueError(
@@ -193,7 +193,3 @@ def _prefixes(names: str | Sequence[str]) -> tuple[str, ...]:
 
 def _first(names) -> str:
     return ', '.join(sorted(map(str, names))[:3]) or 'nothing'
-
-
-def _unwrapped(model: Any) -> Any:
-    return model.module if is_model_wrapper(model) else model
