@@ -22,6 +22,7 @@ def test_nothing_heavy_is_imported():
     assert int(finders) == int(run('import sys; print(len(sys.meta_path))')[0]) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('first', ['', 'import mmpretrain.utils.dependency\n'])
 def test_the_switch_is_off_whoever_comes_first(first):
     code = (

@@ -58,6 +58,7 @@ for registry, names in {
         assert packages[name] == package
 
 
+@pytest.mark.slow
 def test_prefixed_names_resolve_from_the_root_and_from_a_foreign_child():
     code = """
 import dinomm.registry
@@ -91,6 +92,7 @@ def test_unknown_names_are_not_found(name):
     assert MODELS.get(name) is None
 
 
+@pytest.mark.slow
 def test_transformers_of_any_version_leave_mmpretrain_and_mmdet_usable():
     pytest.importorskip('transformers')
     pytest.importorskip('mmdet')

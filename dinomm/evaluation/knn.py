@@ -12,6 +12,7 @@ from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
 
 from dinomm.registry import METRICS
+
 from .neighbors import QUERY_CHUNK, Neighbors, Search, nearest_neighbors
 
 

@@ -13,6 +13,7 @@ from dinomm.distributed import unwrapped
 from dinomm.preemption import PreemptedError, StopRequest
 from dinomm.progress import Countdown
 from dinomm.registry import LOOPS, METRICS
+
 from .isolation import evaluation_mode, random_state_kept
 from .knn import KNNAccuracy
 from .sharding import drop_padding, gather_rows

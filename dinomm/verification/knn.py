@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from dinomm.evaluation.knn import knn_accuracy
+
 from .result import Result, compare
 
 

@@ -40,6 +40,7 @@ def test_importing_it_loads_nothing_heavy():
 
 
 @without_compiled
+@pytest.mark.slow
 def test_one_warning_when_mmcvs_operators_are_imported():
     code = (
         'import dinomm.detection, importlib\n'
@@ -126,6 +127,7 @@ def test_report_of_the_environment():
 
 
 @without_compiled
+@pytest.mark.slow
 def test_config_that_comes_after_mmdets_models_failed_to_import(tmp_path):
     config = tmp_path / 'config.py'
     config.write_text("custom_imports = dict(imports=['dinomm.detection'])")
@@ -159,6 +161,7 @@ def module_run(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_scripts_of_mmdet(tmp_path):
     script = tmp_path / 'tools/test.py'
     script.parent.mkdir()

@@ -68,6 +68,19 @@ ONNX = {
 }
 """Slow commands that need others of their page, and a file they write, which Python may read."""
 
+SLOW_PAGES = (
+    'configs/dino/README.md',
+    'configs/dinov2/README.md',
+    'configs/esvit/README.md',
+    'docs/continue.md',
+    'docs/detection.md',
+    'docs/detection_data.md',
+    'docs/distributed.md',
+    'docs/evaluation.md',
+    'docs/transfer.md',
+)
+"""Pages of many runs."""
+
 IN_PAGES = {
     page: [command for block in blocks(page) for command in commands(block)] for page in PAGES
 }
@@ -121,7 +134,10 @@ def run_page(tmp_path, written, monkeypatch, unformatted_configs):
     return run
 
 
-@pytest.mark.parametrize('page', PAGES)
+@pytest.mark.parametrize(
+    'page',
+    [pytest.param(page, marks=[pytest.mark.slow] if page in SLOW_PAGES else []) for page in PAGES],
+)
 def test_page(page, run_page):
     run_page(page, {*NOT_RUN, *SLOW, *ONNX}, absent=ONNX.values())
 
