@@ -172,24 +172,36 @@ def judge_sharpness(head: HeadFacts, scalars: Mapping[str, Series], done: float)
 def judge_features(scalars: Mapping[str, Series], facts: RunFacts, done: float) -> Verdict:
     """Whether the backbone gives one feature, or one direction, for all images."""
     subject = 'Features'
-    spread, rank = (
-        recent(scalars, f'health/{measure}_teacher')
-        for measure in ('feature_std', 'effective_rank')
-    )
-    if spread is None or rank is None:
+    student, teacher = (_described(scalars, network) for network in ('student', 'teacher'))
+    if student is None or teacher is None:
         return unknown(subject)
-    values = f'spread {spread:.3f} of 1, effective rank {rank:.1f}'
-    if done >= WARM_UP and (spread < ALIKE or rank < ONE_DIMENSION):
-        what = 'are the same for all images' if spread < ALIKE else 'fill one dimension alone'
+    (values, flat), (of_student, flat_student) = teacher, student
+    if flat and flat_student and done >= WARM_UP:
         return Verdict(
             'bad',
             subject,
-            f"The teacher's features {what} ({values}): start anew with a lower rate, "
+            f"The teacher's features {flat} ({values}): start anew with a lower rate, "
             f'optim_wrapper.optimizer.lr={facts.lr / 2:.2g}, or spread them by '
             "model.heads.koleo=dict(type='KoLeoHead').",
             is_collapse=True,
         )
+    if flat:  # as those of a network that begins with small layer scales, and averages slowly
+        text = f"The teacher's features {flat} ({values}), the student's not ({of_student})."
+        return Verdict('good', subject, text)
     return Verdict('good', subject, f"The teacher's features differ ({values}).")
+
+
+def _described(scalars: Mapping[str, Series], network: str) -> tuple[str, str] | None:
+    """The features' values in words, and what they have in common ('' where they differ)."""
+    spread, rank = (
+        recent(scalars, f'health/{measure}_{network}')
+        for measure in ('feature_std', 'effective_rank')
+    )
+    if spread is None or rank is None:
+        return None
+    flat = 'fill one dimension alone' if rank < ONE_DIMENSION else ''
+    flat = 'are the same for all images' if spread < ALIKE else flat
+    return f'spread {spread:.3f} of 1, effective rank {rank:.1f}', flat
 
 
 def judge_movement(scalars: Mapping[str, Series], facts: RunFacts, done: float) -> Verdict:
