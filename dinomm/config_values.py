@@ -16,6 +16,8 @@ WHOLE_FROM = {
     'val_dataloader.num_workers': 0,
     'optim_wrapper.accumulative_counts': 1,
     'optim_wrapper.freeze_last_layer': 0,
+    'default_hooks.checkpoint.interval': -1,  # never
+    'default_hooks.checkpoint.max_keep_ckpts': -1,  # all
     'default_hooks.logger.interval': 1,
     'randomness.seed': 0,
 }

@@ -5,11 +5,13 @@ the commonest mistakes are answered at once.
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -234,13 +236,41 @@ def build_runner(config: Config, launcher: str = 'none'):
     keep_freed_memory()
     from mmengine.runner import Runner
 
-    try:
+    with _refusals_told(config, 'cannot be built'):
         return Runner.from_cfg(config)
-    except Exception as error:  # of any of the classes that the config names
-        if is_sentence(error):
+
+
+def train(runner: Any) -> None:
+    """Trains.
+
+    Raises:
+        ValueError: Something that the config names fails before the first step is done.
+    """
+    with _refusals_told(runner.cfg, 'cannot be trained', lambda: not _steps(runner)):
+        runner.train()
+
+
+def _steps(runner: Any) -> int:
+    """How far the training loop has come; it is a config until the run begins."""
+    return getattr(runner._train_loop, 'iter', 0)
+
+
+@contextmanager
+def _refusals_told(
+    config: Config, refusal: str, applies: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """Tells in a sentence what any of the classes that a config names raises."""
+    try:
+        yield
+    except Exception as error:
+        if is_sentence(error) or not applies():
             raise
+        from mmengine.logging import print_log
+
+        print_log(traceback.format_exc(), 'current', logging.DEBUG)
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise ValueError(
-            f'the config {config.filename or ""} cannot be built: {type(error).__name__}: {error} '
-            f'(raised in {frame.filename}, line {frame.lineno})'
+            f'the config {config.filename or ""} {refusal}: {type(error).__name__}: {error} '
+            f'(raised in {frame.filename}, line {frame.lineno}; --cfg-options log_level=DEBUG '
+            'shows the way there)'
         ) from error

@@ -38,6 +38,14 @@ def test_a_scheduler_begins_at_a_number():
         check_values(config)
 
 
+@pytest.mark.parametrize('value', [-2, 0.5, 'x', [1]])
+def test_a_checkpoint_comes_after_a_whole_number(value):
+    config = Config({'default_hooks': {'checkpoint': {'interval': value}}})
+    with pytest.raises(ValueError, match=r'checkpoint\.interval is .*: expected a whole number'):
+        check_values(config)
+    check_values(Config({'default_hooks': {'checkpoint': {'interval': -1}}}))
+
+
 @pytest.mark.parametrize('value', [3, None, ['x']])
 def test_a_type_is_a_name(value):
     config = Config({'custom_hooks': [{'type': value}]})
@@ -49,6 +57,6 @@ def test_values_that_cannot_be_built_are_a_sentence(tmp_path):
     file = tiny.write_config(tmp_path / 'tiny.py', tmp_path)
     config = launch.read_config(str(file), {'model.backbone.patch_size': 'x'})
     config.work_dir = str(tmp_path / 'work')
-    with pytest.raises(ValueError, match=r'tiny\.py cannot be built: .*, line \d+\)') as error:
+    with pytest.raises(ValueError, match=r'tiny\.py cannot be built: .*, line \d+; ') as error:
         launch.build_runner(config)
     assert launch.is_sentence(error.value)

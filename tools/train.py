@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> None:
     """Trains."""
     config = run_options.resolve(args)
     launch.require_data(config)
-    launch.build_runner(config, args.launcher).train()
+    launch.train(launch.build_runner(config, args.launcher))
 
 
 if __name__ == '__main__':
