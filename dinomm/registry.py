@@ -48,6 +48,8 @@ OPTIMIZERS = _child(mmpretrain.OPTIMIZERS)
 OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS)
 OPTIM_WRAPPER_CONSTRUCTORS = _child(mmpretrain.OPTIM_WRAPPER_CONSTRUCTORS)
 PARAM_SCHEDULERS = _child(mmpretrain.PARAM_SCHEDULERS)
+VISUALIZERS = _child(mmpretrain.VISUALIZERS)
+VISBACKENDS = _child(mmpretrain.VISBACKENDS)
 
 # Whoever builds from these registries also loads weights without executing them.
 import_module('dinomm.checkpoints')

@@ -4,6 +4,7 @@ import mmpretrain
 import pytest
 import torch
 from mmengine import Config
+from mmpretrain.registry import TASK_UTILS
 
 from dinomm.config_check import check_config, nearest
 
@@ -122,10 +123,6 @@ def test_sound_config(config):
             {'model.backbone.type': 'mmpretran.SwinTransformer'},
             ['model.backbone.type', "'mmpretrain.SwinTransformer'?"],
         ),
-        (
-            {'visualizer.type': 'UniversalVisualizer'},
-            ['visualizer.type', "'mmpretrain.UniversalVisualizer'?"],
-        ),
         ({'model.head.loss.type': 'Qwertyuiop'}, ["model.head.loss.type: 'Qwertyuiop'"]),
         ({'model.backbone.dept': 18}, ["model.backbone.dept: ResNet takes no 'dept'", "'depth'?"]),
         (
@@ -195,6 +192,15 @@ def test_misspelling(config, changes, lines):
     assert 'config.py has a problem' in str(caught.value)
     for line in lines:
         assert line in str(caught.value)
+
+
+def test_a_type_of_a_registry_that_dinomm_has_no_child_of(config, monkeypatch):
+    monkeypatch.setitem(TASK_UTILS.module_dict, 'UniversalAssigner', dict)
+    with pytest.raises(
+        ValueError, match=r"visualizer\.type: .* mean 'mmpretrain\.UniversalAssigner'\?"
+    ):
+        check_config(config({'visualizer.type': 'UniversalAssigner'}))
+    check_config(config({'visualizer.type': 'UniversalVisualizer'}))
 
 
 def test_all_problems_at_once(config):

@@ -34,6 +34,8 @@ for registry, names in {
     r.OPTIM_WRAPPERS: ('DINOAmpOptimWrapper', 'AmpOptimWrapper'),
     r.OPTIM_WRAPPER_CONSTRUCTORS: ('TwoGroupConstructor', 'DefaultOptimWrapperConstructor'),
     r.PARAM_SCHEDULERS: ('LinearLR', 'CosineAnnealingWeightDecay'),
+    r.VISUALIZERS: ('Visualizer',),
+    r.VISBACKENDS: ('TensorboardVisBackend',),
     r.DATASETS: ('ImageFiles', 'ImageNet', 'ConcatDataset'),
     r.DATA_SAMPLERS: ('EpochSampler', 'RepeatAugSampler', 'DefaultSampler'),
     r.TRANSFORMS: ('MultiCrop', 'PackInputs', 'LoadImageFromFile'),
@@ -54,6 +56,7 @@ for registry, names in {
         'LinearLR': 'dinomm',  # counted in optimizer steps
         'CosineAnnealingWeightDecay': 'dinomm',
         'MultiCrop': 'dinomm',
+        'Visualizer': 'mmengine',
     }.items():
         assert packages[name] == package
 
