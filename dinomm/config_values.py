@@ -19,6 +19,7 @@ WHOLE_FROM = {
     'default_hooks.checkpoint.interval': -1,  # never
     'default_hooks.checkpoint.max_keep_ckpts': -1,  # all
     'default_hooks.logger.interval': 1,
+    'log_processor.window_size': 1,
     'randomness.seed': 0,
 }
 """Keys of whole numbers, and the least that makes sense."""

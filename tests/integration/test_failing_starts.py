@@ -9,7 +9,6 @@ from . import tiny
 
 BEFORE_THE_FIRST_STEP = {
     'optim_wrapper.optimizer.betas': (3, 'TypeError'),
-    'log_processor.window_size': (0.5, 'window size should be int'),
     'model.heads.view.student_temp': (10**30, 'OverflowError'),
 }
 

@@ -114,7 +114,17 @@ class ResumableCheckpointHook(CheckpointHook):
             self._remove(name)
 
     def _save_best_checkpoint(self, runner, metrics) -> None:
-        """mmengine's, but that the former best is deleted when the new one is whole."""
+        """mmengine's, but that the former best is deleted when the new one is whole.
+
+        Raises:
+            ValueError: The validation does not give the metric of ``save_best``.
+        """
+        for key in getattr(self, 'key_indicators', ()):
+            if key != 'auto' and key not in metrics:
+                raise ValueError(
+                    f'default_hooks.checkpoint.save_best is {key!r}, but the validation gives '
+                    f'{", ".join(metrics) or "nothing"}: name one of these'
+                )
         former = self._take_best()
         super()._save_best_checkpoint(runner, metrics)
         for key, path in former.items():

@@ -130,6 +130,11 @@ def test_of_several_scores_each_has_a_best(train):
     assert best == ['best_acc_epoch_2.pth', 'best_error_epoch_1.pth']
 
 
+def test_the_best_of_a_metric_that_nobody_measures(train):
+    with pytest.raises(ValueError, match=r"save_best is 'top1', but the validation gives acc: "):
+        train(scores=accuracies(0.5), epochs=1, save_best='top1', rule='greater')
+
+
 def test_what_a_killed_process_left_is_cleared(train, tmp_path):
     folder = tmp_path / '0'
     folder.mkdir()
