@@ -157,6 +157,8 @@ def knn_rows(config: Any, checkpoint: Path, k: int = 20) -> dict[str, float]:
 
     config = config.copy()
     config.update(load_from=None, resume=False, log_level='ERROR', launcher='none')
+    for loader in (config.test_dataloader, config.test_cfg.support_dataloader):
+        loader.persistent_workers = False  # those of a Runner that is gone end after seconds only
     metric = f'knn/top1_k{k}'
     runner = launch.build_runner(config)
     runner.model.init_weights()

@@ -49,7 +49,7 @@ def test_the_table_claims_no_more_than_it_shows(capsys):
 
 def run(monkeypatch, *arguments) -> None:
     monkeypatch.setattr(sys, 'argv', ['quickstart', *map(str, arguments)])
-    monkeypatch.setattr(quickstart, 'PHOTO_STEPS', 8)
+    monkeypatch.setattr(quickstart, 'PHOTO_STEPS', 12)  # one step of warm-up
     quickstart.main()
 
 
