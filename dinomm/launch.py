@@ -250,6 +250,16 @@ def train(runner: Any) -> None:
         runner.train()
 
 
+def test(runner: Any) -> None:
+    """Tests.
+
+    Raises:
+        ValueError: Something that the config names fails.
+    """
+    with _refusals_told(runner.cfg, 'cannot be tested'):
+        runner.test()
+
+
 def _steps(runner: Any) -> int:
     """How far the training loop has come; it is a config until the run begins."""
     return getattr(runner._train_loop, 'iter', 0)

@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     data_config.set_data(config, args.data, args.data_root)
     launch.require_data(config, testing=True)
     launch.require_test(config)
-    launch.build_runner(config, args.launcher).test()
+    launch.test(launch.build_runner(config, args.launcher))
 
 
 if __name__ == '__main__':

@@ -32,6 +32,9 @@ class FailingHook(Hook):
         if runner.iter == self.iteration:
             raise LookupError('mine')
 
+    def before_test(self, runner):
+        raise LookupError('mine')
+
 
 def test_what_fails_later_keeps_its_traceback(data, tmp_path):
     runner = tiny_runner(data, tmp_path / 'later')
@@ -42,6 +45,14 @@ def test_what_fails_later_keeps_its_traceback(data, tmp_path):
     runner.register_hook(FailingHook(0))
     with pytest.raises(ValueError, match=r'cannot be trained: LookupError: mine'):
         launch.train(runner)
+
+
+def test_what_fails_in_a_test_is_a_sentence(data, tmp_path):
+    runner = tiny_runner(data, tmp_path)
+    runner.register_hook(FailingHook(0))
+    with pytest.raises(ValueError, match=r'tiny\.py cannot be tested: LookupError: mine') as error:
+        launch.test(runner)
+    assert launch.is_sentence(error.value)
 
 
 def tiny_runner(data, folder, options=None):
