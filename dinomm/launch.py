@@ -272,6 +272,8 @@ def _refusals_told(
     """Tells in a sentence what any of the classes that a config names raises."""
     try:
         yield
+    except PreemptedError:  # no failure, even in the validation before the first step
+        raise
     except Exception as error:
         if is_sentence(error) or not applies():
             raise

@@ -123,7 +123,7 @@ def measure(args: argparse.Namespace, options: dict, folder: str) -> dict:
     if free is None and options['memory']:
         limit_memory(options['memory'])
     runner = launch.build_runner(config)
-    launch.train(runner)
+    runner.train()  # tells errors itself, by their types
     probe: Any = runner.train_loop
     figures = {
         'batch_size': config.train_dataloader.batch_size,

@@ -90,6 +90,18 @@ def test_stops_and_goes_on(case, data, whole, tmp_path):
     check_resumed(config, tmp_path, whole(accumulation))
 
 
+def test_stops_in_the_validation_before_the_first_step(data, tmp_path):
+    config, end = stopped(
+        tmp_path, data, "at='validation', number=1", 1, '--cfg-options', 'train_cfg.val_begin=0'
+    )
+    assert end.status == 75, end.err
+    assert 'SIGTERM: stopped at iteration 0 of 12' in end.err and 'Traceback' not in end.err
+    arguments = ('--work-dir', tmp_path / 'work', '--resume', '--cfg-options', NEVER)
+    end = run_tool('train.py', config, *arguments, 'train_cfg.val_begin=0', cwd=tmp_path)
+    assert end.status == 0, end.err
+    assert len(by_step(tmp_path / 'work', 'knn/top1_k5')) == 4
+
+
 def test_of_two_processes_one_is_signalled(data, tmp_path):
     """Both stop at one step, the second after the signal at the latest."""
     extra = SIGNALLED.format(signalled="at='step', number=5, rank=1", accumulation=1)
