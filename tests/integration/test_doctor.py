@@ -38,6 +38,13 @@ class SleepingTransform(BaseTransform):
 class SleepingHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         time.sleep(0.4)
+
+
+@HOOKS.register_module(force=True)
+class HungryHook(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if len(data_batch['inputs'][0]) > 4:
+            raise MemoryError
 """
 IMPORTS = "custom_imports = dict(imports=['sleeping'])\n"
 SLOW_LOADER = (
@@ -149,6 +156,15 @@ def test_slow_step_and_full_disk(tmp_path, data, sleeping, monkeypatch):
     assert figures['step']['figures']['seconds'] > 0.4
     found = texts(tmp_path / 'work')
     assert 'loader' not in found and 'lower default_hooks.checkpoint.max_keep' in found['disk']
+
+
+@pytest.mark.slow
+def test_batch_that_fits(tmp_path, data, sleeping):
+    hungry = SLOW_STEP.replace('SleepingHook', 'HungryHook')
+    config = tiny.write_config(tmp_path / 'hungry.py', data, hungry)
+    assert examine(arguments(config, tmp_path / 'work'), EFFORT) == 5
+    step = written(tmp_path / 'work')['step']
+    assert step['too_large'] == [8] and step['figures']['batch_size'] == 4
 
 
 def test_failing_step(tmp_path, config):
